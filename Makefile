@@ -1,0 +1,45 @@
+# make book    build the book into _build/html        make serve   read it at http://localhost:8000
+# make test    everything that must hold              make clean   remove what was built
+PYTHON ?= python3
+PORT ?= 8000
+PY := .venv/bin/python
+
+.PHONY: book serve test notebooks retarget clean
+
+book: .venv/.installed node_modules/.installed
+	@$(PY) book/_ext/build.py
+
+serve:
+	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
+	@echo "http://localhost:$(PORT) (Ctrl-C stops it)"
+	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+# $(call timed,name,command): run a group of tests and say how long it took
+timed = @start=$$(date +%s); $(2) && echo "[$(1): $$(($$(date +%s) - start)) s]"
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=180 --nbval-sanitize-with=tests/sanitize.cfg
+
+test: .venv/.installed node_modules/.installed
+	$(call timed,style,$(PY) -m ruff check . && $(PY) -m ruff format --check .)
+	$(call timed,book,$(PY) book/_ext/build.py)
+	$(call timed,package,$(PY) -m pytest -q tests --ignore=tests/test_site.py)
+	$(call timed,notebooks,$(PY) -m pytest -q $(NBVAL) book)
+	$(call timed,site,$(PY) -m pytest -q tests/test_site.py)
+
+notebooks: .venv/.installed
+	@$(PY) book/_ext/execute.py
+
+retarget:
+	@$(PYTHON) book/_ext/retarget.py "$(REPO)"
+
+clean:
+	rm -rf _build
+
+.venv/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The book needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one, as in make book PYTHON=python3.12." % sys.version_info[:2] or 0)'
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+# Without npm nothing is installed: the build goes on, and says what that means.
+node_modules/.installed: package-lock.json
+	@if command -v npm >/dev/null && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; then touch $@; fi

@@ -1,0 +1,129 @@
+"""Build the book: execute every chapter, check every link, and publish only what came through.
+
+Run as `python book/_ext/build.py`, or through `make book`. Sphinx works in _build/work; the finished site takes the
+place of _build/html in one move, so that a build that fails leaves the last good site standing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "_build/work/_build"  # Jupyter Book adds the second _build itself
+SITE = ROOT / "_build/html"
+STAMPS = ROOT / "_build/stamps.json"
+
+# What decides a chapter's outputs beside its own cells, and what decides the look of every page.
+PACKAGE = ["book/textgen", "requirements.txt"]
+FRAME = [
+    *PACKAGE,
+    "book/_ext",
+    "book/_assets",
+    "_config.yml",
+    "_toc.yml",
+    "pyproject.toml",
+    "package-lock.json",
+]
+
+# Lines that tell a reader of the log nothing, or the place of the unpublished site.
+NOISE = [
+    "ParserConfig(",
+    "[IPKernelApp]",
+    "_build/work",
+    "HTML pages are here",
+    "by opening this file",
+    "browser bar",
+]
+
+
+def digest(names: list[str]) -> str:
+    """Return the SHA-256 over the names and contents of these files and folders under ROOT."""
+    total = hashlib.sha256()
+    for name in names:
+        path = ROOT / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                total.update(
+                    f"{file.relative_to(ROOT)}\0{file.stat().st_size}\0".encode() + file.read_bytes()
+                )
+    return total.hexdigest()
+
+
+def read_stamps() -> dict[str, str]:
+    """Return the digests that the last builds left; empty when there are none to trust."""
+    try:
+        return json.loads(STAMPS.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def write_stamps(stamps: dict[str, str]) -> None:
+    """Keep the digests for the next build."""
+    STAMPS.parent.mkdir(exist_ok=True)
+    STAMPS.write_text(json.dumps(stamps))
+
+
+def run_sphinx(fresh: bool) -> tuple[int, list[str]]:
+    """Run Jupyter Book, pass its lines on, and return its exit status and the lines that name a failing cell."""
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--path-output", "_build/work"]
+    command += ["-W", "-n", "--keep-going"] + ["--all"] * fresh
+    failed = []
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as sphinx:
+        for line in sphinx.stdout:
+            if not any(noise in line for noise in NOISE):
+                print(line, end="", flush=True)
+            if "FAILED CELL" in line:
+                failed.append(line[line.index("FAILED CELL") :].strip())
+    return sphinx.returncode, failed
+
+
+def publish() -> None:
+    """Put a copy of the finished site in the place of the old one."""
+    new, old = SITE.with_name("html.new"), SITE.with_name("html.old")
+    for left_over in (new, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    shutil.copytree(WORK / "html", new)
+    if SITE.exists():
+        SITE.rename(old)
+    new.rename(SITE)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def main() -> int:
+    """Build and publish; return 0 when a new site stands."""
+    start = time.perf_counter()
+    stamps, package = read_stamps(), digest(PACKAGE)
+    frame = digest(FRAME) + str((ROOT / "node_modules").exists())
+    if stamps.get("package") != package:  # the cache knows a chapter's cells, not the package they import
+        shutil.rmtree(WORK / ".jupyter_cache", ignore_errors=True)
+    fresh = stamps.get("frame") != frame  # Sphinx does not notice a changed style sheet or extension
+    if fresh:
+        shutil.rmtree(WORK / "html", ignore_errors=True)
+    # No frame yet: after a failure the next build reads every page again, and so repeats every warning.
+    write_stamps({"package": package})
+
+    status, failed = run_sphinx(fresh)
+    if status:
+        kept = f"The last good site still stands in {SITE.relative_to(ROOT)}." if SITE.exists() else ""
+        print("\n" + "\n".join(failed or ["The warnings above are errors here."]), file=sys.stderr)
+        print(f"The book was not published. {kept}", file=sys.stderr)
+        return 1
+    publish()
+    write_stamps({"package": package, "frame": frame})
+    print(f"\nThe book is in {SITE.relative_to(ROOT)}/index.html ({time.perf_counter() - start:.0f} s).")
+    print("Open that file in a browser, or run `make serve`.")
+    if not (ROOT / "node_modules/mathjax").exists():
+        print("npm's files are not there: the pages load MathJax and bertviz's scripts from their CDNs.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Text as batches: stories by the row, and windows cut out of any text file."""
+
+import hashlib
+import http.client
+import os
+import re
+import urllib.request
+import warnings
+from pathlib import Path
+
+import torch
+
+SHAKESPEARE = (  # 1.1 MB of plays, put together by Andrej Karpathy for char-rnn (2015)
+    "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
+    "/data/tinyshakespeare/input.txt"
+)
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+
+class Stories:
+    """One text a row: given prefix, text, end token. Made by `stories`."""
+
+    def __init__(self, texts: dict[str, list], tokenizer, kind: str):
+        """Tokenise all texts, {"train": [...], "valid": [...]}, once and for all."""
+        self.tokenizer = tokenizer
+        self.texts = {split: [as_text(text) for text in rows] for split, rows in texts.items()}
+        self._rows = {}
+        for split, rows in self.texts.items():
+            if not rows:
+                raise ValueError(f"{split} is an empty list: give at least one text.")
+            prefixes = [tokenizer.prefix(getattr(text, "kind", kind)) for text in texts[split]]
+            ids = [p + row + [tokenizer.bos] for p, row in zip(prefixes, tokenizer.encode_batch(rows))]
+            lengths = torch.tensor([len(row) for row in ids])
+            flat = torch.tensor([token for row in ids for token in row], dtype=torch.int32)
+            given = torch.tensor([len(prefix) for prefix in prefixes])
+            self._rows[split] = flat, lengths.cumsum(0) - lengths, lengths, given
+
+    def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
+        """Draw `batch_size` rows of "train" or "valid".
+
+        Returns `(ids, targets)`, int64 tensors (B, T): T is the longest row drawn, at most `block_size`
+        (longer rows lose their end). A target is the next token; it is -100, which no loss counts, inside the given
+        prefix and after the end token. `generator`: a `torch.Generator`, which fixes the draw.
+        """
+        flat, starts, lengths, given = rows_of(self._rows, split)
+        picked = torch.randint(len(starts), (batch_size,), generator=generator)
+        longest = int(lengths[picked].max())
+        if longest - 1 > (block_size or longest):
+            hint = "take a larger block_size or a tokenizer with longer tokens"
+            warnings.warn(
+                f"Texts longer than block_size={block_size} tokens lose their end: {hint}.", stacklevel=2
+            )
+        columns = torch.arange(min(longest, (block_size or longest) + 1))
+        inside = columns < lengths[picked, None]  # (B, T + 1)
+        rows = flat[torch.where(inside, starts[picked, None] + columns, 0)].long()
+        rows = torch.where(inside, rows, self.tokenizer.bos)
+        counted = inside & (columns >= given[picked, None])
+        return rows[:, :-1], torch.where(counted, rows, -100)[:, 1:]
+
+
+class Windows:
+    """Pieces of one long text, cut at random places. Made by `text_file`."""
+
+    def __init__(self, texts: dict[str, list], tokenizer, name: str):
+        """Tokenise both texts, {"train": [text], "valid": [text]}, once and for all; errors say `name`."""
+        self.texts, self.tokenizer, self.name = texts, tokenizer, name
+        self._rows = {split: torch.tensor(tokenizer.encode(rows[0])) for split, rows in self.texts.items()}
+
+    def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
+        """Draw `batch_size` windows of "train" or "valid" (the last tenth of the text).
+
+        Returns `(ids, targets)`, int64 tensors (B, `block_size`), by default 128. Each row starts with the start
+        token, as every prompt does; the token after it is not counted (-100), since nothing foretells it.
+        Raises ValueError when that part of the text is shorter than a window.
+        """
+        tokens, block_size = rows_of(self._rows, split), block_size or 128
+        if len(tokens) < block_size:
+            what = (
+                f"The {split} part of {self.name!r} has {len(tokens)} tokens, below block_size={block_size}"
+            )
+            raise ValueError(f"{what}: take a longer text or a smaller block_size.")
+        starts = torch.randint(len(tokens) - block_size + 1, (batch_size, 1), generator=generator)
+        targets = tokens[starts + torch.arange(block_size)]
+        ids = torch.cat([torch.full_like(starts, self.tokenizer.bos), targets[:, :-1]], dim=1)
+        targets[:, 0] = -100
+        return ids, targets
+
+
+def stories(train: list, valid: list, tokenizer, kind: str = "story") -> Stories:
+    """Return the rows of `train` and `valid` as data for `fit`.
+
+    Both are lists of texts, or of objects with `.text` and perhaps `.kind` (Story, Document); `kind` names the first
+    token of those that have none.
+    """
+    return Stories({"train": list(train), "valid": list(valid)}, tokenizer, kind)
+
+
+def text_file(path, tokenizer="char") -> Windows:
+    """Return any UTF-8 text file as data for `fit`; its last tenth is held out as "valid".
+
+    `tokenizer`: "char", "word", "bpe" (learnt from this text), or a tokenizer, such as a trained model's.
+    Raises FileNotFoundError when there is none, and ValueError when it is empty or no UTF-8 text.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{str(path)!r} {what}: give the path of a text file.")
+    try:
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        hint = "save it as plain text with the encoding UTF-8"
+        raise ValueError(
+            f"{str(path)!r} is not UTF-8 text (byte {error.start} is no part of it): {hint}."
+        ) from None
+    if not text.strip():
+        raise ValueError(f"{str(path)!r} is empty: give a text file with at least a few pages of text.")
+    cut = len(text) * 9 // 10
+    texts = {"train": [text[:cut]], "valid": [text[cut:]]}
+    if isinstance(tokenizer, str):
+        from textgen.tokenizer import Tokenizer
+
+        if tokenizer not in ("char", "word", "bpe"):
+            raise ValueError(f'tokenizer must be "char", "word", "bpe" or a tokenizer, not {tokenizer!r}.')
+        # Characters and words must all be known; byte pairs are learnt from the training part alone.
+        learn_from = lines(text[:cut]) + (lines(text[cut:]) if tokenizer != "bpe" else [])
+        tokenizer = getattr(Tokenizer, tokenizer)(learn_from)
+    return Windows(texts, tokenizer, path.name)
+
+
+def shakespeare(tokenizer="char", timeout: float = 10) -> Windows:
+    """Return a million characters of Shakespeare as data for `fit`: downloaded once, checked, then kept.
+
+    Raises ConnectionError when the download fails, ValueError when other bytes arrive than expected.
+    """
+    path = cache_folder() / "shakespeare.txt"
+    if not path.exists() or digest(path.read_bytes()) != SHAKESPEARE_SHA256:
+        works = "Storyworld, pocket-gpt and textgen.corpus.text_file on a file of your own work without it"
+        try:
+            with urllib.request.urlopen(SHAKESPEARE, timeout=timeout) as response:
+                content = response.read()
+        except (OSError, ValueError, http.client.HTTPException) as error:  # a time-out is an OSError
+            raise ConnectionError(f"Shakespeare could not be downloaded ({error}): {works}.") from error
+        if digest(content) != SHAKESPEARE_SHA256:
+            raise ValueError(
+                f"The Shakespeare that came is not the text it should be (wrong SHA-256): {works}."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(f".{os.getpid()}")
+        scratch.write_bytes(content)
+        os.replace(scratch, path)
+    return text_file(path, tokenizer)
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloads: `TEXTGEN_CACHE`, or textgen in the user's cache folder."""
+    if folder := os.environ.get("TEXTGEN_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textgen"
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def lines(text: str) -> list[str]:
+    r"""Cut a text before "\n" where no white space precedes: no tokenizer joins across, and pieces take less memory."""
+    return re.split(r"(?<=\S)(?=\n)", text)
+
+
+def as_text(text) -> str:
+    """Return a story's or document's text, and a string as it is."""
+    return text if isinstance(text, str) else text.text
+
+
+def rows_of(rows: dict, split: str):
+    """Return `rows[split]`, or raise ValueError with the splits there are."""
+    if split not in rows:
+        raise ValueError(f'split must be "train" or "valid", not {split!r}.')
+    return rows[split]

@@ -1,0 +1,104 @@
+"""Files that are written whole or not at all, and GPT-2 folders as Hugging Face lays them out.
+
+Weights are safetensors, settings are JSON; nothing here reads or writes a pickle.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+IN_OUT = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # Hugging Face keeps these turned, as (in, out)
+NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", "lm_head.weight")  # old masks, and a copy of the embeddings
+TO_THEIRS = {"block_size": "n_positions", "dropout": "resid_pdrop"}  # names that differ in config.json
+# What a GPT-2 folder may ask for that would change the arithmetic, and the only value that we compute.
+FIXED = {
+    "model_type": "gpt2",
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "n_inner": None,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "tie_word_embeddings": True,
+}
+
+
+def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
+    """Write a file all or nothing: into a temporary neighbour first, which then takes the file's place."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        neighbour.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        os.replace(neighbour, path)
+    finally:
+        neighbour.unlink(missing_ok=True)
+
+
+def read_parsed(path: str | os.PathLike, parse: Callable):
+    """``parse(bytes)`` of a file; raises FileNotFoundError without one, ValueError where ``parse`` fails."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path.name} in {path.parent}; give a folder that holds one.")
+    try:
+        return parse(path.read_bytes())
+    except Exception as error:  # each parser has its own
+        raise ValueError(f"{path} is truncated or altered ({error}); fetch or save it again.") from error
+
+
+class GPT2Folder:
+    """Gives a GPT, whose settings are a ``Config``, the two methods that exchange it with ``transformers``."""
+
+    def save_pretrained(self, folder: str | os.PathLike) -> None:
+        """Write ``config.json`` and ``model.safetensors`` as ``transformers.GPT2LMHeadModel`` reads them.
+
+        A ``window`` is noted in the config, but ``transformers`` does not know it: there, all layers are dense.
+        """
+        from safetensors.torch import save
+
+        settings = {"architectures": ["GPT2LMHeadModel"], **FIXED}
+        settings |= {TO_THEIRS.get(k, k): v for k, v in asdict(self.config).items() if v is not None}
+        settings |= dict.fromkeys(("embd_pdrop", "attn_pdrop"), self.config.dropout)
+        settings |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+        settings["dtype"] = str(self.wte.weight.dtype).removeprefix("torch.")
+        tensors = {f"transformer.{name}": _turned(name, t) for name, t in self.state_dict().items()}
+        # The weights go first: whoever finds a new config finds its weights.
+        write_atomically(Path(folder) / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+        write_atomically(Path(folder) / "config.json", json.dumps(settings, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | os.PathLike):
+        """Read a GPT-2 folder, ours or Hugging Face's, into a model in evaluation mode.
+
+        Raises FileNotFoundError for a file that is missing, and ValueError for one that is truncated, altered,
+        of another architecture, or at odds with the other.
+        """
+        import torch
+        from safetensors.torch import load
+
+        settings = read_parsed(Path(folder) / "config.json", lambda content: dict(json.loads(content)))
+        config = {f.name: settings.get(TO_THEIRS.get(f.name, f.name)) for f in fields(cls.Config)}
+        for name, value in config.items():
+            if not isinstance(value, int | float) and (name, value) != ("window", None):
+                raise ValueError(f"{folder}/config.json says {name} = {value!r}, but that must be a number.")
+        for name, value in FIXED.items():
+            found = settings.get(name, value)
+            if found != value and (name, found) != ("n_inner", 4 * config["n_embd"]):
+                raise ValueError(f"{folder}/config.json says {name} = {found!r}, but GPT has {value!r}.")
+        weights = read_parsed(Path(folder) / "model.safetensors", load)
+        tensors = {name.removeprefix("transformer."): t for name, t in weights.items()}
+        tensors = {name: _turned(name, t) for name, t in tensors.items() if not name.endswith(NOT_WEIGHTS)}
+        with torch.device("meta"):  # no need to draw weights that are about to be replaced
+            model = cls(cls.Config(**config))
+        shapes, found = ({n: tuple(t.shape) for n, t in d.items()} for d in (model.state_dict(), tensors))
+        for name in sorted(shapes.keys() | found.keys()):
+            if (want := shapes.get(name)) != (have := found.get(name)):
+                raise ValueError(f"{folder}: by config.json {name} is {want}, but the weights hold {have}.")
+        model.load_state_dict(tensors, assign=True)
+        return model.eval()
+
+
+def _turned(name: str, tensor):
+    """A weight in Hugging Face's orientation, from ours, or the other way."""
+    return (tensor.T if name.endswith(IN_OUT) else tensor).contiguous()

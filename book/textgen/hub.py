@@ -1,0 +1,87 @@
+"""Models by name: the course's own, GPT-2 from the Hugging Face hub, or a folder on disk."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from .folders import write_atomically
+from .models import GPT
+from .tokenizer import Tokenizer
+
+WEIGHTS = Path(__file__).parent / "weights"
+SUMS = "SHA256SUMS"  # in a folder of weights, as `sha256sum` writes and checks it
+TIMEOUT = 10  # seconds without an answer from the hub
+FILES = ("config.json", "model.safetensors", "tokenizer.json")
+GPT2, REVISION = "openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"
+GPT2_WEIGHTS = "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707"
+
+
+def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
+    """A model, ready to use on the CPU, and its tokenizer.
+
+    ``name`` is ``"pocket-gpt"`` (ships with the course), ``"gpt2"`` (548 MB from the hub the first time, from
+    the cache after), or a Hugging Face folder that holds a GPT-2. Files that ``SHA256SUMS`` lists in a folder
+    are checked against it. Raises FileNotFoundError for what is not there, ValueError for files that are
+    truncated, altered or do not fit each other, and ConnectionError when the hub is out of reach.
+    """
+    if name == "gpt2":
+        folder = _fetch_gpt2()
+    else:
+        folder = WEIGHTS / name if name == "pocket-gpt" else Path(name)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f'name must be "pocket-gpt", "gpt2" or a folder with a GPT-2 in it, but there is no {folder}.'
+            )
+        _verify(folder)
+    model, tokenizer = GPT.from_pretrained(folder), Tokenizer.from_file(folder / "tokenizer.json")
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"{folder}: tokenizer.json has {len(tokenizer)} tokens, but config.json says vocab_size = "
+            f"{model.config.vocab_size}; take both from one place."
+        )
+    return model, tokenizer
+
+
+def write_sums(folder: str | os.PathLike) -> None:
+    """Write ``SHA256SUMS`` for what the folder's model and tokenizer consist of."""
+    lines = [f"{_sha256(Path(folder) / name)}  {name}\n" for name in FILES]
+    write_atomically(Path(folder) / SUMS, "".join(lines))
+
+
+def _verify(folder: Path) -> None:
+    if not (folder / SUMS).is_file():
+        return
+    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
+        wanted, _, file = line.partition("  ")
+        _compare(folder / file, wanted)
+
+
+def _compare(path: Path, wanted: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; fetch it again.")
+    if _sha256(path) != wanted:
+        raise ValueError(f"{path} is truncated or altered (its SHA-256 is not as recorded); fetch it again.")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch_gpt2() -> Path:
+    """The folder of GPT-2 in the hub's cache, filled if need be."""
+    import huggingface_hub as hub
+
+    try:
+        if not all(isinstance(hub.try_to_load_from_cache(GPT2, f, revision=REVISION), str) for f in FILES):
+            # Offline this fails at once, where the download would try again for half a minute.
+            hub.get_hf_file_metadata(hub.hf_hub_url(GPT2, FILES[0], revision=REVISION), timeout=TIMEOUT)
+        paths = [hub.hf_hub_download(GPT2, f, revision=REVISION, etag_timeout=TIMEOUT) for f in FILES]
+    except Exception as error:  # the hub's client raises its own, the HTTP library's and the system's errors
+        raise ConnectionError(
+            f'"gpt2" could not be fetched from the Hugging Face hub ({type(error).__name__}); check the network '
+            'and try again: load("pocket-gpt"), load(folder) and all chapters work without it.'
+        ) from error
+    folder = Path(paths[0]).parent
+    _compare(folder / "model.safetensors", GPT2_WEIGHTS)
+    return folder

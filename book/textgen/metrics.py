@@ -1,0 +1,119 @@
+"""What the course measures: bits per character, recall of facts, and answers that are right."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from textgen.corpus import as_text
+
+LOGITS = 2**26  # most logits computed at once: 256 MB
+
+
+def bits_per_char(model, tokenizer, texts, kind: str = "story", batch_size: int = 64) -> float:
+    """Bits that `model` needs for one character of `texts`, the mean over all of them.
+
+    Every token of a text counts, and so does the token that ends it, which stands for one character more. Tokenizers
+    thus compare, and so does the true entropy, `storyworld.entropy`. A text longer than the model's block is read
+    in pieces that overlap by half, so that each token still sees half a block before it.
+    """
+    texts = [as_text(text) for text in ([texts] if isinstance(texts, str) else texts)]
+    if not texts:
+        raise ValueError("texts is empty: give at least one text.")
+    scored = score(model, tokenizer, tokenizer.encode_batch(texts), kind, batch_size)
+    nats = sum(float(losses.double().sum()) for losses, _ in scored)
+    return nats / math.log(2) / sum(len(text) + 1 for text in texts)
+
+
+def recall(model, tokenizer, stories, batch_size: int = 64) -> list[tuple[str, int, bool]]:
+    """Does the model name again what a story named before? One row (kind, distance, correct) for each mention.
+
+    The model reads the true story; a mention ("name", "object", "colour") is correct when every one of its tokens is
+    the model's first choice. `distance`: words since the fact was last said. Average the rows with `average`.
+    """
+    encodings = [tokenizer.backend.encode(s.text, add_special_tokens=False) for s in stories]
+    scored = score(model, tokenizer, [e.ids for e in encodings], "story", batch_size)
+    rows = []
+    for story, encoding, (_, hits) in zip(stories, encodings, scored):
+        for mention in story.mentions:
+            tokens = overlapping(encoding.offsets, mention.start, mention.end)
+            rows.append((mention.kind, mention.distance, bool(hits[tokens].all())))
+    return rows
+
+
+def average(rows: list[tuple[str, int, bool]], edges: tuple[int, ...] = ()) -> dict:
+    """Fractions of correct rows: {kind: fraction}, or with `edges` {(kind, least distance): fraction}.
+
+    `edges=(0, 10, 40)` puts the rows into distances 0 to 9, 10 to 39, and 40 or more.
+    """
+    groups: dict = {}
+    for kind, distance, correct in rows:
+        least = max((edge for edge in edges if edge <= distance), default=0)
+        groups.setdefault((kind, least) if edges else kind, []).append(correct)
+    return {key: sum(found) / len(found) for key, found in sorted(groups.items())}
+
+
+def exact_match(model, tokenizer, pairs, kind: str = "qa", batch_size: int = 64) -> float:
+    """Fraction of (prompt, answer) pairs that greedy generation completes exactly, up to the end token.
+
+    Generation writes the answer if and only if each of its tokens and the end token are the first choice after those
+    before. So one pass over the true answer decides, with no need to generate. Prompt and answer together
+    must be the whole text as the model knows it, spaces included.
+    """
+    pairs = list(pairs)
+    if not pairs:
+        raise ValueError("pairs is empty: give at least one (prompt, answer).")
+    encodings = [tokenizer.backend.encode(p + a, add_special_tokens=False) for p, a in pairs]
+    scored = score(model, tokenizer, [e.ids for e in encodings], kind, batch_size)
+    right = 0
+    for (prompt, answer), encoding, (_, hits) in zip(pairs, encodings, scored):
+        tokens = overlapping(encoding.offsets, len(prompt.rstrip()), len(prompt + answer))
+        right += bool(hits[tokens].all() and hits[-1])
+    return right / len(pairs)
+
+
+def overlapping(offsets: list[tuple[int, int]], start: int, end: int) -> list[int]:
+    """Return the places of the tokens that hold any character of the span [start, end) of their text."""
+    return [i for i, (a, b) in enumerate(offsets) if a < end and b > start]
+
+
+@torch.no_grad()
+def score(model, tokenizer, texts: list[list[int]], kind: str = "story", batch_size: int = 64) -> list:
+    """Read each text, given as its ids, and return a pair of tensors for it: losses in nats, first choices right.
+
+    Both have one entry a token and one for the end token.
+    """
+    prefix, end = tokenizer.prefix(kind), tokenizer.bos
+    block = getattr(model, "positions", None) or math.inf
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    out, pieces = [], []
+    for i, ids in enumerate(texts):
+        row = prefix + list(ids) + [end]
+        out.append((torch.zeros(len(ids) + 1), torch.zeros(len(ids) + 1, dtype=torch.bool)))
+        done = len(prefix)  # row[done] is the next token to score
+        while done < len(row):
+            start = 0 if len(row) - 1 <= block else max(0, min(done - block // 2, len(row) - 1 - block))
+            stop = len(row) if block == math.inf else min(len(row), start + block + 1)
+            pieces.append((i, done - len(prefix), done - start - 1, row[start:stop]))
+            done = stop
+    pieces.sort(key=lambda piece: len(piece[3]))  # rows of one length need little padding
+    at, vocab = 0, len(tokenizer)
+    while at < len(pieces):
+        size = max(
+            1, min(batch_size, LOGITS // (len(pieces[min(at + batch_size, len(pieces)) - 1][3]) * vocab))
+        )
+        group = pieces[at : at + size]
+        at += size
+        width = len(group[-1][3])
+        rows = torch.tensor([piece[3] + [end] * (width - len(piece[3])) for piece in group], device=device)
+        logits = model(rows[:, :-1])[0].float()  # (B, T, V)
+        losses = F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="none")
+        losses, hits = losses.view(len(group), -1).cpu(), (logits.argmax(-1) == rows[:, 1:]).cpu()
+        for (i, place, first, row), loss, hit in zip(group, losses, hits):
+            stop = len(row) - 1
+            out[i][0][place : place + stop - first] = loss[first:stop]
+            out[i][1][place : place + stop - first] = hit[first:stop]
+    model.train(training)
+    return out

@@ -1,0 +1,236 @@
+"""The generator: stories with their exact information content."""
+
+from __future__ import annotations
+
+import math
+import random
+import zlib
+from bisect import bisect
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple
+
+from .grammar import Ask, Choice, Draw, Entry, Grammar, Note, Odds, Say, Text, article, load, odds, parse_entry
+
+SPLITS = {"train": range(2, 10), "valid": range(1, 2), "test": range(1)}
+
+
+@dataclass(frozen=True)
+class World:
+    """A version of Storyworld.
+
+    bias: how strongly jobs lean towards a pronoun. P(she | job) is (1 + bias) / 2 for the first half of the
+        jobs and (1 - bias) / 2 for the second; 0 is a fair world, 1 a fully divided one.
+    pairs: the (colour, object) pairs that things may have; None for all. Two worlds with complementary
+        pairs give a training set and a test of held-out combinations.
+    classes: words that replace a class of the grammar, such as (("name", ("Ula/she", "Bo/he")),).
+    grammar: the grammar itself.
+    """
+
+    bias: float = 0.0
+    pairs: frozenset[tuple[str, str]] | None = None
+    classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    grammar: Grammar = field(default_factory=load, hash=False, compare=False, repr=False)
+
+    def __post_init__(self):
+        """Refuse what no world can be."""
+        if not 0 <= self.bias <= 1:
+            raise ValueError(f"bias must lie between 0 (fair) and 1 (divided); got {self.bias}.")
+        if not self.entries["thing"]:
+            raise ValueError("pairs must hold at least one (colour, object) pair of the grammar; it holds none.")
+
+    @cached_property
+    def entries(self) -> dict[str, list[Entry]]:
+        """The words of each class."""
+        entries = self.grammar.classes | {k: [parse_entry(w) for w in words] for k, words in self.classes}
+        if self.pairs is not None:
+            entries["thing"] = [e for e in entries["thing"] if (e["colour"], e["noun"]) in self.pairs]
+        return entries
+
+    @cached_property
+    def _options(self) -> dict:
+        return {}
+
+    def options(self, kind: str, taken: tuple[str, ...] = (), pronoun: str | None = None) -> tuple[list[Entry], Odds]:
+        """What a draw can give and the odds: entries of a class but those whose key is taken.
+
+        The key of a thing is its noun, so that "the kite" is never in doubt; that of other entries is their text.
+        """
+        found = self._options.get((kind, taken, pronoun))
+        if not found:
+            entries = self.entries[kind]
+            lean = self.bias if pronoun == "she" else -self.bias if pronoun == "he" else 0.0
+            weights = [1 + lean if 2 * i < len(entries) else 1 - lean for i in range(len(entries))]
+            kept = [(e, w) for e, w in zip(entries, weights, strict=True) if w > 0 and key(e) not in taken]
+            found = self._options[kind, taken, pronoun] = [e for e, _ in kept], odds(tuple(w for _, w in kept))
+        return found
+
+
+def key(entry: Entry) -> str:
+    """What makes two entries differ."""
+    return entry.get("noun") or entry["text"]
+
+
+class Mention(NamedTuple):
+    """A place where the story must name again what it named before.
+
+    kind is "name", "object" or "colour"; text[start:end] is the word; distance counts the words since it was last said.
+    """
+
+    kind: str
+    start: int
+    end: int
+    distance: int
+
+
+class Story:
+    """A story: its text, the bits of information in it, and what it says."""
+
+    def __init__(self, writer: _Writer):
+        """Made by `stories`."""
+        self.text, self.bits, self._writer = "".join(writer.out), writer.bits, writer
+
+    def __repr__(self) -> str:
+        """The start of the text and its bits."""
+        return f"Story({self.text[:40]!r}..., bits={self.bits:.1f})"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Who, what, where, the colour and the ending, by name."""
+        bound = self._writer.bound
+        facts = {name: entry["text"] for name, entry in bound.items()}
+        if "thing" in bound:
+            facts |= {"colour": bound["thing"]["colour"], "object": bound["thing"]["noun"]}
+        return facts
+
+    @property
+    def questions(self) -> list[tuple[str, str]]:
+        """Every question that the story answers, with the answer; two of them close its text."""
+        world, bound = self._writer.world, self._writer.bound
+        write = lambda nodes: "".join(_Writer(world, random.Random(0), bound).walk(nodes).out)  # noqa: E731
+        return [(write(question), write(answer)) for question, answer in available(world.grammar, bound)]
+
+    @property
+    def mentions(self) -> list[Mention]:
+        """Every later mention of a name, an object or a colour that the story determines."""
+        starts = [0, *accumulate(map(len, self._writer.out))]
+        last, mentions = {}, []
+        for piece, entry, attribute, counted in self._writer.said:
+            start, end = starts[piece], starts[piece + 1]
+            spans = []
+            if "she" in entry and attribute == "text":
+                spans = [("name", start, end)]
+            if "colour" in entry and attribute != "noun":
+                spans = [("colour", start, start + len(entry["colour"]))]
+            if "noun" in entry and attribute != "colour":
+                spans.append(("object", end - len(entry["noun"]), end))
+            for kind, start, end in spans:
+                if counted and (kind, key(entry)) in last:
+                    distance = len(self.text[last[kind, key(entry)] : start].split())
+                    mentions.append(Mention(kind, start, end, distance))
+                last[kind, key(entry)] = end
+        return mentions
+
+
+def available(grammar: Grammar, bound: dict) -> list[tuple[tuple, tuple]]:
+    """The questions whose every name is bound: those of every plot, then those of this one."""
+    pairs = grammar.questions["any"] + grammar.questions[bound["plot"]["text"]]
+    return [(question, answer) for question, answer, names in pairs if names <= bound.keys()]
+
+
+class _Writer:
+    """Walks the grammar, choosing; keeps the pieces of text, the bits, what is bound and what each piece says."""
+
+    def __init__(self, world: World, rng: random.Random, bound: dict | None = None):
+        self.world, self.random, self.bound = world, rng.random, dict(bound or {})
+        self.out, self.said, self.bits = [], [], 0.0
+
+    def choose(self, odds: Odds) -> int:
+        """An index, by its odds; its surprise is added to the bits."""
+        index = bisect(odds.cumulative, self.random())
+        self.bits += odds.bits[index]
+        return index
+
+    def say(self, entry: Entry, attribute: str, with_article: bool, counted: bool) -> None:
+        words = entry[attribute]
+        if with_article:
+            self.out.append(article(words) + " ")
+        self.said.append((len(self.out), entry, attribute, counted))
+        self.out.append(words)
+
+    def walk(self, nodes: tuple, counted: bool = True) -> _Writer:
+        for node in nodes:
+            kind = type(node)
+            if kind is Text:
+                self.out.append(node.text)
+            elif kind is Say:
+                self.say(self.bound[node.name], node.attribute, node.article, counted and not node.free)
+            elif kind is Choice:
+                self.walk(node.branches[self.choose(node.odds)], counted)
+            elif kind is Draw:
+                taken = tuple([key(self.bound[n]) for n in node.unlike if n in self.bound])
+                entries, odds = self.world.options(node.kind, taken, self.bound[node.of]["she"] if node.of else None)
+                entry = self.bound[node.name] = entries[self.choose(odds)]
+                self.say(entry, "text", node.article, False)
+            elif kind is Note:
+                self.bound[node.key] = self.bound.get(node.value) or Entry(text=node.value)
+            elif kind is Ask:
+                self.ask(node.count)
+        return self
+
+    def ask(self, count: int) -> None:
+        pairs = available(self.world.grammar, self.bound)
+        for i in range(count):
+            question, answer = pairs.pop(self.choose(odds((1.0,) * len(pairs))))
+            self.out.append(" Q: " if i else "Q: ")
+            self.walk(question, counted=False)
+            self.out.append(" A: ")
+            self.walk(answer)
+
+
+def write(rule: str, n: int, seed: int = 0, split: str = "train", world: World | None = None) -> list[Story]:
+    """`n` texts of a rule of the grammar; the splits "train", "valid" and "test" never share a text.
+
+    A text belongs to a split by its checksum, so the same text is in the same split whatever the seed.
+
+    Raises:
+        ValueError: an unknown split or rule, or a negative n.
+    """
+    world = world or World()
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}.")
+    if rule not in world.grammar.rules:
+        raise ValueError(f"rule must be one of {', '.join(world.grammar.rules)}; got {rule!r}.")
+    if n < 0:
+        raise ValueError(f"n must be 0 or more; got {n}.")
+    rng, nodes, made = random.Random(f"{rule} {split} {seed}"), world.grammar.rules[rule], []
+    while len(made) < n:
+        writer = _Writer(world, rng).walk(nodes)
+        story = Story(writer)
+        if zlib.crc32(story.text.encode()) % 10 in SPLITS[split]:
+            made.append(story)
+    return made
+
+
+def stories(n: int, seed: int = 0, split: str = "train", world: World | None = None) -> list[Story]:
+    """`n` stories: 60 to 120 words each, closed by two questions with their answers.
+
+    Raises:
+        ValueError: an unknown split, or a negative n.
+    """
+    return write("story", n, seed, split, world)
+
+
+def entropy(stories: list[Story]) -> float:
+    """True bits per character of these stories, the end of each counted as one character.
+
+    No model can do better on average: the bits are minus log2 of the probability that the grammar gives the text
+    (Shannon 1948).
+
+    Raises:
+        ValueError: no stories.
+    """
+    if not stories:
+        raise ValueError("stories must hold at least one story; it is empty.")
+    return sum(s.bits for s in stories) / sum(len(s.text) + 1 for s in stories)

@@ -1,0 +1,205 @@
+"""Training: one loop, `fit`, for every model of the course and every machine it may run on."""
+
+import math
+import os
+import sys
+import time
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from .checkpoint import FILE, load_checkpoint, save_checkpoint
+
+READ_EVERY = 20  # steps between two readings of the loss: each makes a GPU wait
+
+
+@dataclass
+class History:
+    """What `fit` saw: losses in nats per token, seconds of training (evaluation not counted), targets seen."""
+
+    train: list = field(default_factory=list)  # (step, seconds, loss of that step's batch)
+    valid: list = field(default_factory=list)  # (step, seconds, mean loss on held-out rows)
+    seconds: float = 0.0
+    tokens: int = 0
+
+
+def fit(
+    model,
+    data,
+    steps: int = 2000,
+    batch_size: int = 12,
+    lr: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: str | Path | None = None,
+    eval_every: int | None = None,
+    eval_rows: int = 256,
+    block_size: int | None = None,
+    weight_decay: float = 0.1,
+) -> History:
+    """Train `model` in place on `data`, and leave it in evaluation mode on the device it was trained on.
+
+    `data.batch(split, batch_size, block_size, generator)` gives a tuple of tensors with one row a text and the
+    targets last (-100: not counted); `model(*batch)[1]` is the loss in nats per token. The optimiser is AdamW
+    (Loshchilov and Hutter 2019, arXiv:1711.05101); the learning rate rises over the first 8% of the steps
+    and then falls in a straight line to zero; gradients longer than 1 are shortened to 1. Accelerate runs the same
+    loop on a CPU, on CUDA (in bfloat16), on MPS, and in several processes under `accelerate launch`, which
+    share each batch between them.
+
+    `lr`: the highest learning rate; by default 0.004, less for models above a million parameters.
+    `device`: "auto", "cpu", "cuda" or "mps". `block_size`: tokens a row, by default the model's own.
+    `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
+    goes on from there, to the same losses on the same number of threads.
+    `eval_every`: steps between evaluations on `eval_rows` held-out rows, by default a tenth of the run.
+
+    Raises ValueError for an argument that cannot be used or a checkpoint of another run, and
+    FloatingPointError when the loss is no longer a number.
+    """
+    eval_every = max(1, steps // 10) if eval_every is None and isinstance(steps, int) else eval_every
+    counts = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "eval_rows": eval_rows}
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number of 1 or more, not {value!r}.")
+    lr = default_lr(model) if lr is None else lr
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr must be a number above 0, such as 0.004, not {lr!r}.")
+    accelerator = make_accelerator(device)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    if batch_size < world:
+        raise ValueError(f"batch_size={batch_size} is too small for {world} processes: each needs a row.")
+    block_size = block_size or getattr(getattr(model, "config", None), "block_size", None)
+    first = data.batch("train", 1, block_size, torch.Generator().manual_seed(0))[0]  # to know the data again
+    run = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "block_size": block_size}
+    run |= {"weight_decay": weight_decay, "data": zlib.crc32(first.numpy().tobytes())}
+    optimizer = make_optimizer(model, lr, weight_decay, accelerator.device)
+    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    history, start, pending = History(), 0, []
+
+    def flush() -> None:
+        """Move the losses of the last steps from the device into the history."""
+        history.seconds = time.perf_counter() - began
+        if pending:
+            losses = accelerator.reduce(torch.stack([loss for *_, loss in pending]), "sum").tolist()
+            history.train += [(step, seconds, loss) for (step, seconds, _), loss in zip(pending, losses)]
+            pending.clear()
+            if bad := [row for row in history.train[-len(losses) :] if not math.isfinite(row[2])]:
+                hint = f"lr={lr:g} is probably too high, try {lr / 4:.1g}"
+                raise FloatingPointError(f"The loss is {bad[0][2]} at step {bad[0][0]}: {hint}.")
+            speed = history.tokens / history.seconds
+            bar.set_postfix_str(f"loss {losses[-1]:.3f}, {speed:,.0f} tokens/s", refresh=False)
+
+    def examine(step: int) -> None:
+        """Evaluate and save the run after `step` steps, off the clock."""
+        nonlocal began
+        flush()
+        loss = evaluate(wrapped, data, block_size, eval_rows, batch_size)
+        history.valid.append((step, history.seconds, loss))
+        if checkpoint is not None and accelerator.is_main_process:
+            save_checkpoint(checkpoint, model, optimizer, run, vars(history), step)
+        wrapped.train()
+        began = time.perf_counter() - history.seconds
+
+    try:
+        if checkpoint is not None and (Path(checkpoint) / FILE).exists():
+            saved, start = load_checkpoint(checkpoint, model, optimizer, run)
+            history = History(**saved)
+        with progress_bar(steps, start, accelerator.is_local_main_process) as bar:
+            began = time.perf_counter() - history.seconds
+            if not history.valid:
+                examine(0)
+            wrapped.train()
+            for step in range(start, steps):
+                # A step's random numbers depend on nothing but seed and step: a resumed run draws the same.
+                number = (seed * 1_000_003 + step) % 2**32
+                torch.manual_seed(number + rank * 100_000_007)  # dropout, another one in each process
+                batch = data.batch("train", batch_size, block_size, torch.Generator().manual_seed(number))
+                part = [tensor[rank::world].to(accelerator.device) for tensor in batch]
+                count = int((batch[-1] != -100).sum())
+                # Weighed by its targets, each process's loss adds up to the loss of the whole batch.
+                share = int((batch[-1][rank::world] != -100).sum()) / max(count, 1)
+                loss = wrapped(*part)[1] * share
+                accelerator.backward(loss * world)  # `world`: gradients are averaged over the processes
+                accelerator.clip_grad_norm_(wrapped.parameters(), 1.0)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * schedule(step, steps)
+                optimizer.step()
+                optimizer.zero_grad()
+                history.tokens += count
+                pending.append((step + 1, time.perf_counter() - began, loss.detach()))
+                bar.update()
+                if (step + 1) % eval_every == 0 or step + 1 == steps:
+                    examine(step + 1)
+                elif len(pending) == READ_EVERY:
+                    flush()
+    finally:  # after an interruption too: from here on the model works without Accelerate
+        accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+        model.eval()
+    return history
+
+
+@torch.no_grad()
+def evaluate(model, data, block_size: int | None = None, rows: int = 256, batch_size: int = 64) -> float:
+    """Mean loss in nats per token on `rows` held-out rows: always the same ones."""
+    model.eval()
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    total, count = 0.0, 0
+    for at in range(0, rows, batch_size):
+        batch = data.batch("valid", min(batch_size, rows - at), block_size, generator)
+        n = int((batch[-1] != -100).sum())
+        total += float(model(*[tensor.to(device) for tensor in batch])[1]) * n
+        count += n
+    return total / max(count, 1)
+
+
+def schedule(step: int, steps: int, warmup: float = 0.08) -> float:
+    """Share of the highest learning rate at `step` (from 0): a short rise, then a straight fall to zero."""
+    rise = max(1, round(warmup * steps))
+    return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise)
+
+
+def default_lr(model) -> float:
+    """Return 0.004 up to a million parameters; above, it falls with the square root of their number."""
+    return 4e-3 * min(1.0, (1e6 / max(1, sum(p.numel() for p in model.parameters()))) ** 0.5)
+
+
+def make_optimizer(model, lr: float, weight_decay: float, device: torch.device):
+    """AdamW that pulls matrices towards zero, but not biases and norms."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices, rest = [p for p in trained if p.dim() > 1], [p for p in trained if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=device.type in ("cpu", "cuda"))
+
+
+def make_accelerator(device: str):
+    """Accelerate's `Accelerator` for "auto", "cpu", "cuda" or "mps", in bfloat16 where CUDA computes it itself."""
+    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available()}
+    there["mps"] = torch.backends.mps.is_available() and not there["cuda"]
+    if device not in there:
+        raise ValueError(f'device must be "auto", "cpu", "cuda" or "mps", not {device!r}.')
+    if not there[device]:
+        raise ValueError(f'device="{device}" was asked for, but this machine offers none: use device="auto".')
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    if "WORLD_SIZE" not in os.environ:  # Accelerate allows one device in a program; a notebook may change it
+        AcceleratorState._reset_state(reset_partial_state=True)
+    bf16 = (
+        device in ("auto", "cuda")
+        and there["cuda"]
+        and torch.cuda.is_bf16_supported(including_emulation=False)
+    )
+    return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if bf16 else "no")
+
+
+def progress_bar(steps: int, start: int, main: bool):
+    """A bar for someone who watches: silent in logs, in saved notebooks and in a book build."""
+    from tqdm.auto import tqdm
+
+    ipython = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    kernel = getattr(ipython, "kernel", None)
+    # A kernel that may not ask for input runs for a program (nbclient, nbval, the book build), not for a person.
+    watched = getattr(kernel, "_allow_stdin", True) if kernel is not None else sys.stderr.isatty()
+    return tqdm(total=steps, initial=start, unit="step", leave=False, disable=not (main and watched))

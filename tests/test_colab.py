@@ -1,0 +1,235 @@
+"""Every notebook's setup cell as Colab runs it: a folder that holds only the notebook, Colab's own packages.
+
+The environment is built once, into _build/colab, with PyTorch linked from the book's own environment (another build
+is gigabytes). The repository's address leads git to a bare repository made of this checkout, tagged as the real one.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book/_ext"))
+from execute import setup_cell
+from retarget import repository, source_files
+
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+# What Colab had when this was written, where it could be read; pip chooses the rest to fit.
+COLAB = [
+    "accelerate==1.13.0",
+    "huggingface-hub==1.31.0",
+    "ipykernel==6.17.1",
+    "ipywidgets==7.7.1",
+    "matplotlib==3.10.0",
+    "numpy==2.1.3",
+    "pillow==11.3.0",
+    "safetensors==0.8.0",
+    "scikit-learn==1.6.1",
+    "tokenizers==0.22.2",
+    "tqdm==4.67.1",
+    "transformers==5.15.0",
+]
+LINKED = ["torch", "torchgen", "functorch"]
+
+
+def pip(python, *arguments):
+    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def link_torch(environment):
+    """Hard-link this environment's PyTorch into another: a fresh copy would be gigabytes."""
+    torch = metadata.distribution("torch")
+    source = Path(torch.locate_file(""))
+    (target,) = environment.glob("lib/python*/site-packages")
+
+    def link(one, other):
+        try:
+            os.link(one, other)
+        except OSError:  # another disk
+            shutil.copy2(one, other)
+
+    for name in [*LINKED, f"torch-{torch.version}.dist-info"]:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, copy_function=link, dirs_exist_ok=True)
+    return [requirement for requirement in torch.requires if "extra ==" not in requirement]
+
+
+@pytest.fixture(scope="module")
+def colab():
+    """The Python of an environment like Colab's, without textgen."""
+    environment, stamp = ROOT / "_build/colab", ROOT / "_build/colab/installed.txt"
+    python = environment / "bin/python"
+    wanted = "\n".join([sys.version, metadata.version("torch"), *COLAB])
+    if not stamp.exists() or stamp.read_text() != wanted:
+        venv.create(environment, clear=True, with_pip=True)
+        needs = link_torch(environment)
+        pip(python, "install", "--quiet", "--no-compile", *COLAB, *needs)
+        stamp.write_text(wanted)
+    pip(python, "uninstall", "--yes", "--quiet", "text-generation-course")  # left by a run that was killed
+    return python
+
+
+@pytest.fixture(scope="module")
+def from_here(tmp_path_factory):
+    """Environment variables by which git finds the repository's address in a bare repository of this checkout."""
+    folder = tmp_path_factory.mktemp("github")
+    work, bare = folder / "work", folder / "bare.git"
+    for path in source_files(ROOT):
+        target = work / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(work)]
+    for arguments in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        ["commit", "-q", "-m", "copy"],
+        ["tag", "v0.1.0"],
+    ):
+        subprocess.run([*git, *arguments], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True)
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{bare.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": f"https://github.com/{repository()}",
+    }
+
+
+def offline(variables):
+    """Add the environment variables of a machine whose network is gone."""
+    return variables | {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def session(colab, tmp_path, monkeypatch):
+    """A fresh session of Colab: a function that runs a notebook in its own folder, and Colab's Python."""
+    spec = {"argv": [str(colab), "-m", "ipykernel_launcher", "-f", "{connection_file}"], "language": "python"}
+    kernel = tmp_path / "jupyter/kernels/colab/kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps(spec | {"display_name": "Colab"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    for name in ("PYTHONPATH", "TEXTGEN_BOOK_BUILD"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(nb, name, variables):
+        for key, value in variables.items():
+            monkeypatch.setenv(key, value)
+        folder = tmp_path / "content"
+        folder.mkdir()
+        nbformat.write(nb, folder / name)
+        client = NotebookClient(
+            nb, kernel_name="colab", timeout=180, resources={"metadata": {"path": str(folder)}}
+        )
+        client.execute()
+        return nb
+
+    yield run
+    pip(colab, "uninstall", "--yes", "--quiet", "text-generation-course")
+
+
+def versions(python):
+    """Return what is installed, a version a name."""
+    return dict(line.split("==") for line in pip(python, "list", "--format=freeze").split())
+
+
+def seconds(cell):
+    """Return how long a cell ran, from the times that nbclient noted."""
+    times = [
+        datetime.fromisoformat(cell.metadata.execution[f"iopub.status.{state}"]) for state in ("busy", "idle")
+    ]
+    return (times[1] - times[0]).total_seconds()
+
+
+PROOF = """import textgen
+print(textgen.__version__, textgen.__file__)"""
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, from_here, session):
+    nb = nbformat.read(path, as_version=4)
+    first = next(cell for cell in nb.cells if cell.cell_type == "code")
+    proof = nbformat.v4.new_code_cell(PROOF)
+    if path.stem.startswith("00"):  # this one runs whole
+        nb.cells.append(proof)
+    else:
+        nb.cells = [first, proof]
+    before = versions(colab)
+    session(nb, path.name, from_here)
+    after = versions(colab)
+    assert after.pop("text-generation-course") == "0.1.0"
+    assert after == before
+    version, home = proof.outputs[0].text.split()
+    assert version == "0.1.0" and Path(home).is_relative_to(colab.parents[1])
+    print(f"setup cell of {path.name}: {seconds(first):.1f} s")
+    assert seconds(first) < 30 and first.outputs == []
+
+
+def test_setup_cell_leaves_an_installed_package_alone(session):
+    """A second run, and a run from book/, need no network."""
+    proof = nbformat.v4.new_code_cell(PROOF)
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(setup_cell()), proof])
+    session(nb, "again.ipynb", offline({"PYTHONPATH": str(ROOT / "book")}))
+    assert str(ROOT / "book") in proof.outputs[0].text
+
+
+# What goes wrong is one sentence each.
+
+
+def said_by(python, source, folder, variables=None):
+    """Run `source` as a script in `folder` and return what it says before it gives up."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(
+        [python, "-c", source],
+        cwd=folder,
+        env=kept | (variables or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1 and run.stdout == ""
+    (line,) = run.stderr.splitlines()
+    return line
+
+
+def test_without_network(colab, tmp_path):
+    line = said_by(colab, setup_cell(), tmp_path, offline({}))
+    assert line.startswith("textgen is not installed: connect to the network") and repository() in line
+
+
+def test_on_an_old_python(tmp_path):
+    old = "import sys; sys.version_info, sys.version = (3, 10, 4), '3.10.4 (main)'\n"
+    line = said_by(sys.executable, old + setup_cell(), tmp_path)
+    assert line == "This course needs Python 3.11 or newer, and this is 3.10.4: choose a newer one."
+
+
+def test_in_a_notebook_the_sentence_stands_alone(session):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(setup_cell())])
+    with pytest.raises(CellExecutionError):
+        session(nb, "offline.ipynb", offline({}))
+    (error,) = [output for output in nb.cells[0].outputs if output.output_type == "error"]
+    assert error.ename == "SystemExit" and error.evalue.startswith("textgen is not installed")
+    assert "Traceback" not in "".join(error.traceback)
+
+
+def test_without_widgets_a_control_says_what_it_needs(tmp_path):
+    source = """import sys
+sys.modules["ipywidgets"] = None  # as if it were not installed
+import textgen
+bundle = textgen.explore(lambda n=1: f"<b>{n}</b>", n=[1, 2])._repr_mimebundle_()
+assert "<b>1</b>" in bundle["text/html"]
+sys.exit(bundle["text/plain"])"""
+    line = said_by(sys.executable, source, tmp_path, {"PYTHONPATH": str(ROOT / "book")})
+    assert line == "The controls need ipywidgets (pip install ipywidgets); this is n = 1."

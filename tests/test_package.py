@@ -1,0 +1,67 @@
+"""`import textgen` is light, and every public name is where it should be."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import textgen
+
+BOOK = Path(textgen.__file__).parents[1]
+HEAVY = ["torch", "transformers", "tokenizers", "matplotlib", "sklearn", "ipywidgets", "accelerate", "pandas"]
+
+
+def python(code: str) -> str:
+    env = os.environ | {"PYTHONPATH": str(BOOK)}
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert out.returncode == 0, out.stderr
+    return out.stdout.strip()
+
+
+def test_import_loads_nothing_heavy():
+    assert python(f"import sys, textgen; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
+
+
+def test_import_costs_at_most_a_third_of_a_second_more_than_torch():
+    code = "import time, torch; t = time.perf_counter(); import textgen; print(time.perf_counter() - t)"
+    assert min(float(python(code)) for _ in range(3)) < 0.3
+
+
+def test_loading_a_model_needs_neither_transformers_nor_matplotlib():
+    code = "import sys, textgen; textgen.load, textgen.generate, textgen.GPT; print(sorted(set(sys.modules) & {heavy}))"
+    assert python(code.replace("{heavy}", str({"transformers", "matplotlib", "sklearn"}))) == "[]"
+
+
+@pytest.mark.parametrize(
+    "name", ["storyworld", "corpus", "tokenizer", "models", "train", "sample", "metrics"]
+)
+def test_modules_come_when_asked_for(name):
+    assert getattr(textgen, name).__name__ == f"textgen.{name}"
+
+
+def test_public_names_are_those_of_their_modules():
+    assert textgen.load is textgen.hub.load
+    assert textgen.generate is textgen.sample.generate
+    assert textgen.fit is textgen.train.fit
+    assert textgen.bits_per_char is textgen.metrics.bits_per_char
+    assert textgen.explore is textgen.controls.explore
+    for rung in ("Bigram", "WindowMLP", "RNN", "LSTM", "GPT"):
+        assert getattr(textgen, rung) is getattr(textgen.models, rung)
+        config = getattr(textgen, rung + "Config")()
+        assert config.vocab_size and config.block_size
+        assert getattr(textgen, rung)(config).config is config
+    assert {"load", "fit", "GPTConfig", "plots", "check", "__version__"} <= set(dir(textgen))
+
+
+def test_an_unknown_name_says_what_there_is():
+    with pytest.raises(AttributeError, match="textgen has no 'lod'; it offers load, generate"):
+        getattr(textgen, "lod")
+
+
+def test_version_is_that_of_the_project():
+    project = tomllib.loads((BOOK.parent / "pyproject.toml").read_text())["project"]
+    assert textgen.__version__ == project["version"]

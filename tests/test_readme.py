@@ -1,0 +1,54 @@
+"""What the README promises is so: its chapters exist, its links fit, and its example runs."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_links_within_the_repository_lead_somewhere():
+    for page in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page):
+            assert (ROOT / target).exists(), target
+
+
+def test_every_notebook_is_in_the_table_with_its_colab_link():
+    repository = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
+    for path in (ROOT / "book").glob("*.ipynb"):
+        assert f"](book/{path.name})" in README
+        assert f"https://colab.research.google.com/github/{repository}/blob/main/book/{path.name}" in README
+
+
+def test_own_text_example_runs(tmp_path):
+    (tmp_path / "my-text.txt").write_text("The cat sat on the mat. The dog ran to the cat. " * 60)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    quick = example.replace("steps=2000", "steps=2").replace("max_new_tokens=200", "max_new_tokens=5")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "book")}
+    command = [sys.executable, "-c", quick]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("The ") and len(run.stdout.strip()) > len("The ")
+
+
+def test_one_version_everywhere():
+    version = PROJECT["version"]
+    package = (ROOT / "book/textgen/__init__.py").read_text()
+    assert f'__version__ = "{version}"' in package
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"@v{version}" in README and f"@v{version}" in (ROOT / "book/_ext/execute.py").read_text()
+
+
+@pytest.mark.parametrize("command", re.findall(r"`make (\w+)", (ROOT / "CONTRIBUTING.md").read_text()))
+def test_every_make_command_named_exists(command):
+    run = subprocess.run(
+        ["make", "-n", command, "REPO=a/b"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,265 @@
+"""The published site, page by page, in a real browser that reaches nothing but the site."""
+
+import functools
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from conftest import REPOSITORY, ROOT, need
+
+SLUG = REPOSITORY.removeprefix("https://github.com/")
+# What Sphinx and its theme load everywhere, for search, menus, icons and the light switch.
+THEME = {
+    "bootstrap",
+    "doctools",
+    "documentation_options",
+    "fontawesome",
+    "language_data",
+    "pydata-sphinx-theme",
+    "searchindex",
+    "searchtools",
+    "sphinx-book-theme",
+    "sphinx_highlight",
+}
+USES = {  # any other script -> what on a page needs it
+    "tex-mml-chtml": ".math",
+    "require.min": "[id^=bertviz-]",
+    "d3.min": "[id^=bertviz-]",
+    "jquery.min": "[id^=bertviz-]",
+    "explore": ".textgen-explore",
+    "clipboard.min": ".highlight",
+    "copybutton": ".highlight",
+    "togglebutton": ".toggle, .dropdown",
+    "design-tabs": ".sd-tab-set",
+}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Serve the site on this machine and return its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> list[str]:
+    """Return every page of the site, as paths below its root."""
+    found = [path.relative_to(site).as_posix() for path in sorted(site.glob("book/**/*.html"))]
+    assert len(found) > 3
+    return [*found, "search.html", "genindex.html"]
+
+
+@pytest.fixture(scope="module")
+def chapters(site) -> list[str]:
+    """Return the names of the pages that are notebooks."""
+    return [path.stem for path in sorted(site.glob("_sources/book/*.ipynb"))]
+
+
+@contextmanager
+def reader(browser, home: str):
+    """Open a page; `page.troubles` gathers what asks for another host, fails to load or complains."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page, troubles = context.new_page(), []
+    page.troubles = troubles
+
+    def watch(route):
+        if route.request.url.startswith((home, "data:", "blob:")):
+            return route.continue_()
+        troubles.append(f"asks for {route.request.url}")
+        return route.abort()
+
+    context.route("**/*", watch)
+    page.on("websocket", lambda socket: troubles.append(f"opens {socket.url}"))
+    page.on("requestfailed", lambda request: troubles.append(f"fails to load {request.url}"))
+    page.on(
+        "response", lambda answer: answer.status >= 400 and troubles.append(f"{answer.status} {answer.url}")
+    )
+    page.on("pageerror", lambda error: troubles.append(f"raises {error}"))
+    page.on(
+        "console", lambda said: said.type in ("error", "warning") and troubles.append(f"says {said.text}")
+    )
+    yield page
+    context.close()
+
+
+def settle(page, url: str) -> None:
+    """Load a page, unfold what is folded, and wait until its formulas are set and nothing loads any more."""
+    page.goto(url, wait_until="load")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+    page.evaluate("window.MathJax?.startup?.promise")
+    page.wait_for_load_state("networkidle")
+
+
+def serious(page, scheme: str) -> list[tuple[str, str]]:
+    """Return what axe-core calls serious or critical in this colour scheme: rule and element."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function("(scheme) => document.documentElement.dataset.theme === scheme", arg=scheme)
+    page.wait_for_timeout(300)  # colours fade over
+    found = page.evaluate("axe.run()")["violations"]
+    grave = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+    return [(rule["id"], node["html"][:200]) for rule in grave for node in rule["nodes"]]
+
+
+@pytest.fixture(scope="module")
+def visits(browser, address, pages) -> dict[str, dict]:
+    """Visit every page over http once and return, by page, what the tests below judge."""
+    axe = ROOT / "node_modules/axe-core/axe.min.js"
+    if not axe.exists():
+        need("axe-core is not in node_modules: run `npm ci --ignore-scripts` first.")
+    seen = {}
+    for name in pages:
+        with reader(browser, address) as page:
+            settle(page, f"{address}/{name}")
+            seen[name] = {
+                "links": page.locator(".article-header-buttons a").evaluate_all(
+                    "(all) => all.map((a) => a.href)"
+                ),
+                "scripts": page.locator("script[src]").evaluate_all("(all) => all.map((s) => s.src)"),
+                "thebe": "thebe" in page.content().lower(),
+                "uses": {script for script, mark in USES.items() if page.locator(mark).count()},
+                # The patch that explore.js lays on a picture is part of that picture, which has the words.
+                "images": page.locator("img:not(.textgen-explore img + img)").evaluate_all(
+                    "(all) => all.map((i) => [i.alt, i.src.slice(0, 80)])"
+                ),
+                "formulas": page.locator(".math").count(),
+                "typeset": page.locator("mjx-container").count() - page.locator("mjx-merror").count(),
+                "troubles": list(page.troubles),
+            }
+            page.evaluate(axe.read_text())
+            seen[name] |= {scheme: serious(page, scheme) for scheme in ("light", "dark")}
+            page.set_viewport_size({"width": 390, "height": 844})
+            seen[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
+    return seen
+
+
+def test_every_page_stands_alone_and_is_silent(visits):
+    assert not {name: seen["troubles"] for name, seen in visits.items() if seen["troubles"]}
+
+
+def test_every_page_stands_alone_from_a_file(browser, site, pages, visits):
+    home, troubles = site.as_uri(), {}
+    for name in pages:
+        with reader(browser, home) as page:
+            settle(page, f"{home}/{name}")
+            assert page.locator("mjx-container").count() == visits[name]["typeset"], name
+            if page.troubles:
+                troubles[name] = page.troubles
+    with reader(browser, home) as page:
+        page.goto(f"{home}/index.html")
+        page.wait_for_url(f"{home}/book/index.html")
+    assert not troubles
+
+
+def test_every_formula_is_typeset(visits):
+    counts = {name: (seen["formulas"], seen["typeset"]) for name, seen in visits.items()}
+    assert any(formulas for formulas, _ in counts.values())
+    assert not {name: count for name, count in counts.items() if count[0] != count[1]}
+
+
+def test_no_page_scrolls_sideways_on_a_telephone(visits):
+    assert not {name: seen["width"] for name, seen in visits.items() if seen["width"] > 390}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visits, scheme):
+    assert not {name: seen[scheme] for name, seen in visits.items() if seen[scheme]}
+
+
+def test_every_image_says_what_it_shows(visits):
+    assert any(seen["images"] for seen in visits.values())
+    assert not [
+        (name, src) for name, seen in visits.items() for alt, src in seen["images"] if not alt.strip()
+    ]
+
+
+def test_a_page_loads_no_script_it_has_no_use_for(visits):
+    found = []
+    for name, seen in visits.items():
+        scripts = {Path(urlsplit(source).path).stem for source in seen["scripts"]}
+        if useless := scripts - seen["uses"] - THEME:
+            found.append((name, useless))
+    assert not found
+    assert not [name for name, seen in visits.items() if seen["thebe"]]
+
+
+def test_sliders_answer_the_keyboard_from_a_file(browser, site, chapters):
+    tried = 0
+    for name in chapters:
+        with reader(browser, site.as_uri()) as page:
+            settle(page, f"{site.as_uri()}/book/{name}.html")
+            for block in page.locator(".textgen-explore").all():
+                seen = "(block) => block.querySelector('.textgen-explore-picture').innerHTML"
+                for control in block.locator("input, select").all():
+                    before, value = block.evaluate(seen), control.input_value()
+                    control.focus()
+                    page.keyboard.press("ArrowRight")
+                    if control.input_value() == value:  # it stood at its end
+                        page.keyboard.press("ArrowLeft")
+                    assert control.input_value() != value, f"{name}: a control does not move"
+                    tried += block.evaluate(seen) != before
+            assert not page.troubles
+    assert tried, "no chapter has a control that changes its picture"
+
+
+def test_buttons_lead_to_the_right_file(visits, address, site, chapters):
+    assert chapters
+    for name in chapters:
+        links, file = visits[f"book/{name}.html"]["links"], f"book/{name}.ipynb"
+        assert (ROOT / file).exists()
+        assert f"https://colab.research.google.com/github/{SLUG}/blob/main/{file}" in links
+        assert f"https://mybinder.org/v2/gh/{SLUG}/main?urlpath=lab/tree/{file}" in links
+        assert f"{REPOSITORY}/edit/main/{file}" in links
+        assert REPOSITORY in links
+        assert f"{address}/_sources/{file}" in links
+        assert (site / "_sources" / file).read_bytes() == (ROOT / file).read_bytes()
+
+
+class Links(HTMLParser):
+    """Gather the addresses a page links to and the places in it that can be linked to."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.links, self.places = [], {""}
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.places.add(attributes.get("id"))
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
+
+
+def test_every_link_inside_the_book_arrives(site, pages):
+    parsed = {(site / name).resolve(): Links(site / name) for name in pages}
+    broken = []
+    for path, page in parsed.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if link.startswith(f"{REPOSITORY}/blob/main/book/"):
+                broken.append((path.name, link, "leaves the book for one of its own pages"))
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not target.exists():
+                broken.append((path.name, link, "no such file"))
+            elif target in parsed and unquote(parts.fragment) not in parsed[target].places:
+                broken.append((path.name, link, "no such place"))
+    assert not broken
+
+
+def test_search_finds_the_glossary(browser, address):
+    with reader(browser, address) as page:
+        settle(page, f"{address}/search.html?q=temperature")
+        page.locator("#search-results li a", has_text="Glossary").first.wait_for(timeout=10_000)
+        assert not page.troubles

@@ -1,0 +1,170 @@
+"""Text goes in and comes back whole, here and in ``transformers``."""
+
+import json
+import random
+
+import pytest
+import tokenizers
+from textgen import storyworld
+from textgen.tokenizer import Tokenizer, write_atomically
+from transformers import AutoTokenizer
+
+TEXTS = [
+    "Once there was a fox, and the fox had a red kite.",
+    'The owl\'s friend said: "Is it 7 already?"  Nobody knew...\n\tThe end.',
+    "El niño vio una estrella; Zoë laughed, naïve as ever 🙂.",
+]
+MAKERS = {
+    "char": Tokenizer.char,
+    "word": Tokenizer.word,
+    "bpe": lambda texts: Tokenizer.bpe(texts, vocab_size=300, specials=["<|story|>"]),
+    "char with unk": lambda texts: Tokenizer.char(texts, unk=True, specials=["<|story|>"]),
+    "word with unk": lambda texts: Tokenizer.word(texts, unk=True),
+}
+
+
+def unicode_noise(seed: int, length: int = 40) -> str:
+    """Any characters at all, but for the surrogates, which no UTF-8 text holds."""
+    r = random.Random(seed)
+    limits = [0x80, 0x250, 0x3000, 0xD800, 0x110000]
+    codes = (r.randrange(r.choice(limits)) for _ in range(length))
+    return "".join(chr(code) for code in codes if not 0xD800 <= code < 0xE000)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_round_trip(kind):
+    tokenizer = MAKERS[kind](TEXTS)
+    assert tokenizer.bos == 0
+    for text in [*TEXTS, "", TEXTS[0] + "\n" + TEXTS[2]]:
+        ids = tokenizer.encode(text)
+        assert tokenizer.decode(ids) == text
+        assert all(0 < i < len(tokenizer) for i in ids)
+    assert tokenizer.encode_batch(TEXTS) == [tokenizer.encode(text) for text in TEXTS]
+
+
+def test_what_a_token_is():
+    assert [Tokenizer.char(["ab é"]).piece(i) for i in range(5)] == ["<|endoftext|>", " ", "a", "b", "é"]
+    words = Tokenizer.word(["The owl's den, it said: go on."])
+    pieces = [words.piece(i) for i in words.encode("The owl's den, it said: go on.")]
+    assert pieces == ["The", " owl's", " den", ",", " it", " said", ":", " go", " on", "."]
+    frequent = Tokenizer.bpe(["the fox the fox the fox"], vocab_size=270, specials=[])
+    assert [frequent.piece(i) for i in frequent.encode("the fox")] == ["the", " fox"]
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_bpe_gives_back_any_unicode(seed):
+    tokenizer = Tokenizer.bpe(TEXTS, vocab_size=300, specials=[])
+    text = unicode_noise(seed)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_special_tokens():
+    tokenizer = Tokenizer.bpe(TEXTS)
+    kinds = [tokenizer.kind(kind) for kind in storyworld.KINDS]
+    assert kinds == list(range(1, len(storyworld.KINDS) + 1))
+    assert tokenizer.encode("<|qa|>Once<|endoftext|>") == [
+        tokenizer.kind("qa"),
+        *tokenizer.encode("Once"),
+        tokenizer.bos,
+    ]
+    assert tokenizer.decode(tokenizer.encode("<|qa|>Once<|endoftext|>")) == "Once"
+    assert tokenizer.prefix() == [0, tokenizer.kind("story")]
+    assert tokenizer.prefix("qa") == [0, tokenizer.kind("qa")]
+    assert tokenizer.kind("poem") is None and tokenizer.prefix("poem") == [0]
+    assert Tokenizer.char(TEXTS).prefix() == [0]
+
+
+def test_bpe_reaches_its_size_and_no_less_than_the_bytes():
+    stories = [story.text for story in storyworld.stories(200)]
+    assert len(Tokenizer.bpe(stories, vocab_size=500)) == 500
+    with pytest.raises(ValueError, match=r"^vocab_size must be 263 or more .* but 262 came\.$"):
+        Tokenizer.bpe(TEXTS, vocab_size=262)
+    assert len(Tokenizer.bpe(TEXTS, vocab_size=263)) == 263
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_same_texts_make_the_same_tokenizer(kind):
+    assert MAKERS[kind](TEXTS).backend.to_str() == MAKERS[kind](TEXTS).backend.to_str()
+
+
+def test_one_string_counts_as_one_text():
+    assert Tokenizer.char("abc").encode("cab") == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "make, text, named",
+    [
+        (Tokenizer.char, "Once 日 and 本", ["'日'", "'本'"]),
+        (Tokenizer.word, "Once a wolf", ["' wolf'"]),
+    ],
+)
+def test_unknown_pieces_are_named_in_one_sentence(make, text, named):
+    with pytest.raises(ValueError) as error:
+        make(["<|story|>", *TEXTS]).encode(text)
+    message = str(error.value)
+    assert all(piece in message for piece in named)
+    assert message.endswith("unk=True.") and "\n" not in message and ". " not in message
+
+
+@pytest.mark.parametrize("make", [Tokenizer.char, Tokenizer.word])
+def test_with_unk_the_rest_of_the_text_survives(make):
+    tokenizer = make(TEXTS, unk=True)
+    ids = tokenizer.encode("Once 日 the fox")
+    assert ids.count(tokenizer.kind("unk")) == 1
+    assert tokenizer.decode(ids).replace(" ", "") == "Oncethefox"
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_save_and_read(tmp_path, kind):
+    tokenizer = MAKERS[kind](TEXTS)
+    tokenizer.save(tmp_path / "sub" / "tokenizer.json")
+    back = Tokenizer.from_file(tmp_path / "sub" / "tokenizer.json")
+    assert back.bos == 0 and len(back) == len(tokenizer)
+    assert back.encode(TEXTS[1]) == tokenizer.encode(TEXTS[1])
+    assert [p.name for p in (tmp_path / "sub").iterdir()] == ["tokenizer.json"]
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_transformers_reads_the_folder(tmp_path, kind):
+    tokenizer = MAKERS[kind](TEXTS)
+    tokenizer.save_pretrained(tmp_path)
+    auto = AutoTokenizer.from_pretrained(tmp_path)
+    assert auto.bos_token_id == auto.eos_token_id == auto.pad_token_id == 0
+    assert len(auto) == len(tokenizer)
+    for text in TEXTS:
+        ids = auto(text).input_ids
+        assert ids == [0, *tokenizer.encode(text)]  # prompts begin as they did in training
+        assert auto.decode(ids, skip_special_tokens=True) == text
+    if kind == "bpe":
+        for seed in range(50):
+            text = unicode_noise(seed)
+            assert auto(text).input_ids == [0, *tokenizer.encode(text)]
+            assert auto.decode(auto(text).input_ids, skip_special_tokens=True) == text
+        assert auto("<|story|>Once").input_ids == [0, 1, *tokenizer.encode("Once")]
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"^There is no tokenizer\.json in .*\.$"):
+        Tokenizer.from_file(tmp_path / "tokenizer.json")
+    path = tmp_path / "tokenizer.json"
+    Tokenizer.char(TEXTS).save(path)
+    path.write_text(path.read_text()[:-200])
+    with pytest.raises(ValueError, match="truncated or altered"):
+        Tokenizer.from_file(path)
+    tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, "a")).save(str(path))
+    with pytest.raises(ValueError, match=r"<\|endoftext\|> in its vocabulary"):
+        Tokenizer.from_file(path)
+
+
+def test_write_atomically_keeps_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "settings.json"
+    write_atomically(path, '{"a": 1}')
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("textgen.folders.os.replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, '{"a": 2}')
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["settings.json"]

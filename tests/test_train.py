@@ -1,0 +1,362 @@
+"""Training: repeatable, resumable after a kill at any moment, and clear about what it cannot do."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import textgen
+import torch
+from textgen import train
+from textgen.checkpoint import FILE
+from textgen.models import GPT, Bigram, BigramConfig, GPTConfig
+
+BOOK = Path(textgen.__file__).parents[1]
+
+
+class Sums:
+    """Rows of digits that count up, so short that a model learns them at once; `die_at` kills the process."""
+
+    def __init__(self, die_at=None):
+        self.calls, self.die_at = 0, die_at
+
+    def batch(self, split, batch_size, block_size=None, generator=None):
+        self.calls += 1
+        if self.calls == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        starts = torch.randint(10, (batch_size, 1), generator=generator)
+        rows = (starts + torch.arange(9)) % 10
+        targets = rows[:, 1:].clone()
+        targets[::2, -2:] = -100  # rows of unequal length
+        return rows[:, :-1], targets
+
+
+class OneBatch(Sums):
+    def batch(self, split, batch_size, block_size=None, generator=None):
+        return super().batch(split, batch_size, block_size, torch.Generator().manual_seed(7))
+
+
+def small_gpt(dropout=0.1, n_layer=1):
+    torch.manual_seed(0)
+    return GPT(GPTConfig(vocab_size=10, block_size=8, n_layer=n_layer, n_head=2, n_embd=16, dropout=dropout))
+
+
+def losses(history):
+    return [(step, loss) for step, _, loss in history.train], [
+        (step, loss) for step, _, loss in history.valid
+    ]
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+RUN = {"steps": 30, "batch_size": 6, "eval_every": 4, "eval_rows": 12, "seed": 3}
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{book!r}, {tests!r}]
+import torch, safetensors.torch
+torch.set_num_threads(1)
+from test_train import RUN, Sums, small_gpt
+import textgen, os, signal
+die_at, die_in_save = int(sys.argv[2]), int(sys.argv[3])
+save, saves = safetensors.torch.save_file, []
+def dying_save(tensors, path, metadata=None):
+    saves.append(path)
+    if len(saves) == die_in_save:
+        path.write_bytes(safetensors.torch.save(tensors, metadata)[:999])
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(tensors, path, metadata)
+safetensors.torch.save_file = dying_save
+textgen.fit(small_gpt(), Sums(die_at), checkpoint=sys.argv[1], **RUN)
+"""
+
+
+def test_a_run_killed_again_and_again_ends_as_if_it_never_was(tmp_path, one_thread):
+    whole_model, resumed_model = small_gpt(), small_gpt()
+    whole = textgen.fit(whole_model, Sums(), **RUN)
+    script = SCRIPT.format(book=str(BOOK), tests=str(Path(__file__).parent))
+    rng = random.Random(20)
+    # An evaluation reads two batches: 30 steps and 9 evaluations are 49. One death comes in the middle of a save.
+    deaths = [(rng.randint(5, 15), 0), (0, rng.randint(2, 3)), (rng.randint(6, 14), 0)]
+    reached = []
+    for die_at, die_in_save in deaths:
+        command = [sys.executable, "-c", script, str(tmp_path), str(die_at), str(die_in_save)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert run.returncode == -signal.SIGKILL, run.stderr
+        reached.append(saved_step(tmp_path))
+    assert 0 < reached[0] < reached[1] < reached[2] < 30
+    resumed = textgen.fit(resumed_model, Sums(), checkpoint=tmp_path, **RUN)
+    assert losses(resumed) == losses(whole)  # to the last bit
+    assert resumed.tokens == whole.tokens
+    for a, b in zip(whole_model.parameters(), resumed_model.parameters()):
+        assert torch.equal(a, b)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def saved_step(folder):
+    with safetensors.safe_open(folder / FILE, framework="pt") as file:
+        return json.loads(file.metadata()["json"])["step"]
+
+
+def test_a_finished_run_is_given_back_and_not_repeated(tmp_path):
+    model, again, data = small_gpt(), small_gpt(), Sums()
+    history = textgen.fit(model, data, checkpoint=tmp_path, **RUN)
+    calls = data.calls
+    assert textgen.fit(again, data, checkpoint=tmp_path, **RUN) == history
+    assert data.calls == calls + 1  # the look at the first batch, to know the data again
+    assert torch.equal(model.wte.weight, again.wte.weight)
+
+
+def test_a_save_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch, one_thread):
+    whole = textgen.fit(small_gpt(), Sums(), **RUN)
+    save, saves = safetensors.torch.save_file, []
+
+    def full_disk(tensors, path, metadata=None):
+        saves.append(path)
+        if len(saves) == 4:
+            path.write_bytes(safetensors.torch.save(tensors, metadata)[:500])
+            raise OSError(28, "No space left on device")
+        save(tensors, path, metadata)
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full_disk)
+    model = small_gpt()
+    with pytest.raises(OSError, match="No space left"):
+        textgen.fit(model, Sums(), checkpoint=tmp_path, **RUN)
+    assert not model.training
+    assert saved_step(tmp_path) == 8  # the third save
+    monkeypatch.undo()
+    assert losses(textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)) == losses(whole)
+
+
+def test_a_checkpoint_of_something_else_is_not_continued(tmp_path):
+    textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
+    for change, says in [({"steps": 31}, "steps=30, not 31"), ({"lr": 0.1}, "lr=0.004, not 0.1")]:
+        with pytest.raises(ValueError, match=says) as caught:
+            textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **(RUN | change))
+        assert one_sentence(caught.value)
+    for model in (small_gpt(n_layer=2), Bigram(BigramConfig(vocab_size=10, block_size=8))):
+        with pytest.raises(ValueError, match="a model of another shape"):
+            textgen.fit(model, Sums(), checkpoint=tmp_path, **RUN)
+    with pytest.raises(ValueError, match="data="):
+        textgen.fit(small_gpt(), OneBatch(), checkpoint=tmp_path, **RUN)
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "text"])
+def test_a_checkpoint_that_cannot_be_read(tmp_path, damage):
+    textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
+    path = tmp_path / FILE
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:2000])
+    elif damage == "foreign":
+        safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"format": "pt"})
+    else:
+        path.write_text("no checkpoint")
+    with pytest.raises(ValueError, match="cannot be read .*delete it to start afresh") as caught:
+        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
+    assert one_sentence(caught.value)
+
+
+def test_fit_overfits_one_batch():
+    model = small_gpt(dropout=0.0, n_layer=2)
+    history = textgen.fit(model, OneBatch(), steps=150, batch_size=8, lr=1e-2)
+    assert history.train[0][2] == pytest.approx(math.log(10), abs=0.1)
+    assert history.train[-1][2] < 0.01
+    assert history.valid[-1][2] < 0.01  # the same batch
+
+
+def test_the_seed_fixes_a_run_and_another_seed_changes_it(one_thread):
+    first, again, other = (textgen.fit(small_gpt(), Sums(), **(RUN | {"seed": s})) for s in (3, 3, 4))
+    assert losses(first) == losses(again)
+    assert losses(first)[0] != losses(other)[0]
+    assert first.valid[0][2] == other.valid[0][2]  # always the same held-out rows
+
+
+def test_the_history_counts_steps_targets_and_seconds():
+    history = textgen.fit(small_gpt(), Sums(), steps=25, batch_size=4, eval_every=10)
+    assert [step for step, *_ in history.train] == list(range(1, 26))
+    assert [step for step, *_ in history.valid] == [0, 10, 20, 25]
+    assert history.tokens == 25 * (2 * 8 + 2 * 6)
+    times = [seconds for _, seconds, _ in history.train]
+    assert times == sorted(times) and 0 < times[0] <= times[-1] <= history.seconds
+
+
+def test_evaluation_is_the_mean_over_tokens():
+    model, data = small_gpt().eval(), Sums()
+    ids, targets = data.batch("valid", 12, None, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(ids, targets)[1].item()
+    assert train.evaluate(model, data, rows=12, batch_size=12) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_learning_rate_rises_and_falls_to_zero():
+    rates = [train.schedule(step, 100) for step in range(100)]
+    assert rates[:8] == pytest.approx([(i + 1) / 8 for i in range(8)])
+    assert rates[8] == 1 and rates[54] == pytest.approx(0.5) and rates[-1] == pytest.approx(1 / 92)
+    assert train.schedule(0, 1) == 1 and all(0 < rate <= 1 for rate in rates)
+
+
+def test_weight_decay_spares_biases_and_norms():
+    model = small_gpt()
+    decayed, spared = train.make_optimizer(model, 1e-3, 0.1, torch.device("cpu")).param_groups
+    assert decayed["weight_decay"] == 0.1 and spared["weight_decay"] == 0
+    assert all(p.dim() == 2 for p in decayed["params"]) and all(p.dim() == 1 for p in spared["params"])
+    assert len(decayed["params"]) + len(spared["params"]) == len(list(model.parameters()))
+
+
+def test_large_models_learn_more_carefully():
+    assert train.default_lr(small_gpt()) == 4e-3
+    wide = torch.nn.Linear(2000, 2000, bias=False)  # four million parameters
+    assert train.default_lr(wide) == pytest.approx(2e-3)
+
+
+def test_any_model_and_batch_of_the_contract_train():
+    class Doubler(torch.nn.Module):
+        """Takes two inputs and a target, as a translator does."""
+
+        def __init__(self):
+            super().__init__()
+            self.out = torch.nn.Linear(2, 5)
+
+        def forward(self, a, b, targets):
+            logits = self.out(torch.stack([a, b], -1).float())
+            return logits, torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+    class Pairs:
+        def batch(self, split, batch_size, block_size, generator):
+            a = torch.randint(2, (batch_size, 3), generator=generator)
+            return a, 1 - a, a
+
+    history = textgen.fit(Doubler(), Pairs(), steps=100, lr=0.1)
+    assert history.valid[-1][2] < 0.1 < history.valid[0][2]
+
+
+def test_an_interrupted_run_leaves_a_model_that_works():
+    class Interrupted(Sums):
+        def batch(self, *args):
+            if self.calls == 20:
+                raise KeyboardInterrupt
+            return super().batch(*args)
+
+    model = small_gpt()
+    with pytest.raises(KeyboardInterrupt):
+        textgen.fit(model, Interrupted(), steps=100, eval_rows=12)
+    assert not model.training
+    assert model(torch.zeros(1, 3, dtype=torch.long))[0].shape == (1, 3, 10)
+
+
+def test_nothing_is_printed_where_nobody_watches(capfd):
+    textgen.fit(small_gpt(), Sums(), **RUN)
+    out, err = capfd.readouterr()
+    assert out == err == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"steps": 0}, "steps must be a whole number of 1 or more, not 0"),
+        ({"steps": 2.5}, "steps must be .* not 2.5"),
+        ({"steps": "many"}, "steps must be .* not 'many'"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"batch_size": True}, "batch_size must be"),
+        ({"eval_every": 0}, "eval_every must be"),
+        ({"lr": 0}, "lr must be a number above 0"),
+        ({"lr": float("nan")}, "lr must be"),
+        ({"device": "gpu"}, 'device must be "auto", "cpu", "cuda" or "mps", not \'gpu\''),
+    ],
+)
+def test_arguments_that_cannot_be_used(change, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        textgen.fit(small_gpt(), Sums(), **(RUN | change))
+    assert one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there(device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f'device="{device}" was asked for.*use device="auto"') as caught:
+        textgen.fit(small_gpt(), Sums(), device=device, **RUN)
+    assert one_sentence(caught.value)
+
+
+def test_half_precision_ends_with_the_training(monkeypatch):
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    def bf16(device):  # what a GPU gets, on a CPU
+        AcceleratorState._reset_state(reset_partial_state=True)
+        return Accelerator(cpu=True, mixed_precision="bf16")
+
+    model, plain, ids = small_gpt(), small_gpt(), torch.arange(8)[None]
+    monkeypatch.setattr(train, "make_accelerator", bf16)
+    history = textgen.fit(model, Sums(), steps=100, batch_size=12)
+    assert history.valid[-1][2] < 0.5 * history.valid[0][2]
+    plain.load_state_dict(model.state_dict())
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert torch.equal(model(ids)[0], plain.eval()(ids)[0])
+
+
+def test_one_program_may_use_one_device_after_another():
+    for device in ("cpu", "auto", "cpu"):
+        textgen.fit(small_gpt(), Sums(), device=device, steps=2, eval_rows=2)
+
+
+def test_a_loss_that_is_no_number_stops_the_run():
+    class Exploding(Sums):
+        def batch(self, *args):
+            ids, targets = super().batch(*args)
+            return ids, torch.where(torch.tensor(self.calls > 10), -100, targets)
+
+    with pytest.raises(
+        FloatingPointError, match="The loss is nan at step .*lr=0.004 is probably too high"
+    ) as e:
+        textgen.fit(small_gpt(), Exploding(), steps=40, eval_rows=2, batch_size=2)
+    assert one_sentence(e.value)
+
+
+PROCESSES = """
+import json, sys
+sys.path[:0] = [{book!r}, {tests!r}]
+import torch
+torch.set_num_threads(1)
+from test_train import RUN, Sums, losses, small_gpt
+import textgen
+history = textgen.fit(small_gpt(dropout=0.0), Sums(), device="cpu", checkpoint=sys.argv[1] + "/run", **RUN)
+from accelerate import PartialState
+if PartialState().is_main_process:
+    assert PartialState().num_processes == 2
+    open(sys.argv[1] + "/history.json", "w").write(json.dumps(losses(history)))
+"""
+
+
+def test_two_processes_share_each_batch_and_train_the_same_model(tmp_path):
+    whole = losses(textgen.fit(small_gpt(dropout=0.0), Sums(), **RUN))
+    script = tmp_path / "train.py"
+    script.write_text(PROCESSES.format(book=str(BOOK), tests=str(Path(__file__).parent)))
+    # What `accelerate launch` starts on GPUs; on CPUs it would ask for MPI.
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    run = subprocess.run(
+        [*command, str(script), str(tmp_path)], capture_output=True, text=True, timeout=180, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    shared = json.loads((tmp_path / "history.json").read_text())
+    for one, two in zip(whole, shared):
+        assert [step for step, _ in one] == [step for step, _ in two]
+        assert [loss for _, loss in one] == pytest.approx([loss for _, loss in two], abs=1e-4)
+    assert saved_step(tmp_path / "run") == RUN["steps"]
+
+
+def one_sentence(error):
+    return "\n" not in str(error) and str(error).endswith(".")
