@@ -173,6 +173,9 @@ def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, f
     assert after == before
     version, home = proof.outputs[0].text.split()
     assert version == "0.1.0" and Path(home).is_relative_to(colab.parents[1])
+    package = ROOT / "book/textgen"
+    files = [file.relative_to(package) for file in source_files(ROOT) if file.is_relative_to(package)]
+    assert [file for file in files if not Path(home).parent.joinpath(file).exists()] == []
     print(f"setup cell of {path.name}: {seconds(first):.1f} s")
     assert seconds(first) < 30 and first.outputs == []
 

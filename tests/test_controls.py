@@ -1,4 +1,4 @@
-"""One control, two lives: live widgets in a notebook, embedded pictures in a book build, one `draw` for both."""
+"""One control, two lives: live widgets in a notebook, pictures in a book build, one `draw` for both."""
 
 import base64
 import io
@@ -249,3 +249,53 @@ def test_importing_the_package_imports_no_drawing():
     code = "import sys, textgen; print([m for m in ('matplotlib', 'ipywidgets', 'PIL') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=BOOK, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def page(browser, book, tmp_path):
+    """Two controls, of pictures and of words, on a page opened from a file."""
+    html = explore(curve, b0=[-1, 1], b1=[0.5, 1.0, 2.0]).page()
+    html += explore(words, alt="{style}, top_k = {top_k}", **WORDS).page()
+    css, js = ((BOOK / "textgen" / name).read_text() for name in ("explore.css", "explore.js"))
+    file = tmp_path / "page.html"
+    file.write_text(
+        f"<!doctype html><html lang=en><title>t</title><style>{css}</style>{html}<script>{js}</script>"
+    )
+    opened = browser.new_page(viewport={"width": 390, "height": 800})
+    opened.errors = []
+    opened.on("pageerror", lambda error: opened.errors.append(str(error)))
+    opened.goto(file.as_uri())
+    yield opened
+    assert not opened.errors
+    opened.close()
+
+
+def test_in_a_browser_the_keyboard_switches_pictures(page):
+    block = page.locator(".textgen-explore").first
+    picture, patch = block.locator("img").nth(0), block.locator("img").nth(1)
+    assert not patch.is_visible() and picture.get_attribute("alt") == "A curve that rises by 1.0."
+    before = block.screenshot()
+    slider = page.get_by_role("slider", name="b1", exact=True)
+    assert slider.get_attribute("aria-valuetext") == "1"
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == block.locator("output").nth(1).inner_text() == "2"
+    assert picture.get_attribute("alt") == "A curve that rises by 2.0."
+    assert block.locator(".textgen-explore-said").text_content() == "A curve that rises by 2.0."
+    assert patch.is_visible() and patch.bounding_box() == picture.bounding_box()
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+    slider.evaluate("e => e.blur()")
+    assert block.screenshot() != before
+    slider.press("Home")
+    slider.press("ArrowRight")
+    slider.evaluate("e => e.blur()")
+    assert not patch.is_visible() and block.screenshot() == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_in_a_browser_words_stay_words(page):
+    page.get_by_role("combobox", name="style").select_option(label="<img src=x onerror=alert(1)>")
+    page.get_by_role("slider", name="top_k").press("Home")
+    block = page.locator(".textgen-explore").nth(1)
+    assert block.locator("p").first.inner_text() == "<img src=x onerror=alert(1)> and 1"
+    assert block.locator("img").count() == 0
+    assert "onerror" in block.locator(".textgen-explore-said").text_content()

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book/_ext"))
 from retarget import repository, retarget, source_files, spellings
 
-NEW = "/".join(["Ada-Lovelace", "stories.of-2"])  # in two pieces, so that the way back does not find it here
+OWNER, NAME = "Ada-Lovelace", "stories.of-2"
+NEW = f"{OWNER}/{NAME}"  # joined here, so that the way back does not find it in this file
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_a_run_killed_again_and_again_ends_as_if_it_never_was(tmp_path, one_thre
     reached = []
     for die_at, die_in_save in deaths:
         command = [sys.executable, "-c", script, str(tmp_path), str(die_at), str(die_in_save)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert run.returncode == -signal.SIGKILL, run.stderr
         reached.append(saved_step(tmp_path))
     assert 0 < reached[0] < reached[1] < reached[2] < 30
@@ -348,7 +348,7 @@ def test_two_processes_share_each_batch_and_train_the_same_model(tmp_path):
     # What `accelerate launch` starts on GPUs; on CPUs it would ask for MPI.
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     run = subprocess.run(
-        [*command, str(script), str(tmp_path)], capture_output=True, text=True, timeout=180, check=False
+        [*command, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
     )
     assert run.returncode == 0, run.stderr
     shared = json.loads((tmp_path / "history.json").read_text())

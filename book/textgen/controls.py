@@ -28,9 +28,9 @@ def explore(draw: Callable, *, alt: str | Callable | None = None, **controls) ->
     """Show what `draw` draws, with a control for each of its arguments.
 
     `draw` is a pure function that returns a matplotlib figure or a string of HTML (pass text from a reader
-    through `escape`). Each control is a list or tuple of values: strings make a menu, anything else a slider. The
-    picture shown first is that of `draw`'s own defaults, or of each control's first value. A figure needs alt text:
-    attached by `plots.alt`, returned by `draw` as `(figure, text)`, or given here as a template such as
+    through `escape`). Each control is a list or tuple of values: strings make a menu, anything else a slider.
+    The picture shown first is that of `draw`'s own defaults, or of each control's first value. A figure needs alt
+    text: attached by `plots.alt`, returned by `draw` as `(figure, text)`, or given here as a template such as
     `"The curve at b1 = {b1}"` or a function of the controls. Raises ValueError, in one sentence, on controls
     that do not fit `draw`, on more than 150 settings, and in a book build on more than 400 kB.
     """
@@ -97,7 +97,9 @@ class Explore:
         for name, values in self.controls.items():
             kind = widgets.Dropdown if is_menu(values) else widgets.SelectionSlider
             options = [(label(value), i) for i, value in enumerate(values)]
-            boxes.append(kind(options=options, value=values.index(self.start[name]), description=name))
+            start = values.index(self.start[name])
+            boxes.append(kind(options=options, value=start, description=name))
+            boxes[-1].style.description_width = "7em"
         shown = widgets.HTML(self._shown)
 
         def redraw(_):
@@ -115,8 +117,8 @@ class Explore:
     def page(self) -> str:
         """Draw the whole grid and return one block of HTML that works with no kernel: see explore.js.
 
-        Figures are cut to 16 levels a channel, and all but the first keep only the pixels that differ from it: bars
-        and their labels take 2.4 kB instead of 8 as a palette PNG, or 16 as SVG.
+        Figures are cut to 16 levels a channel, and all but the first keep only the pixels that differ from it:
+        bars and their labels take 2.4 kB instead of 8 as a palette PNG, or 16 as SVG.
         """
         (first, words), frames, said = self.draw(**self.start), [], []
         base = None if isinstance(first, str) else coarse(first)
@@ -189,7 +191,7 @@ def coarse(figure: Figure) -> Image.Image:
 
 
 def patch(base: Image.Image, image: Image.Image) -> str:
-    """Write the pixels in which `image` differs from `base`, and two around them so that both scale cleanly."""
+    """Write the pixels in which `image` differs from `base`, and two around them for clean scaling."""
     if image.size != base.size:
         raise ValueError(f"draw must return figures of one size; {base.size} and {image.size} pixels came.")
     changed = ImageChops.difference(image, base).convert("L").point(lambda level: 255 * (level > 0))

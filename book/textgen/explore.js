@@ -1,5 +1,5 @@
-// The published life of textgen.explore(): gives each block its controls and switches between the pictures that
-// the build drew. A classic script, so that it also runs from file://; no kernel, no network, no dependency.
+// The published life of textgen.explore(): gives each block its controls and switches between the pictures
+// that the build drew. A classic script, so that it also runs from file://; no kernel, no network, no dependency.
 document.querySelectorAll(".textgen-explore").forEach((block) => {
   const data = JSON.parse(block.querySelector("script[type='application/json']").textContent);
   const box = block.querySelector(".textgen-explore-controls");
@@ -8,7 +8,9 @@ document.querySelectorAll(".textgen-explore").forEach((block) => {
   const image = data.image && picture.querySelector("img");
 
   // Figures: the first picture stays below, and a patch with the pixels that differ lies on top of it.
-  const patch = image && picture.appendChild(Object.assign(document.createElement("img"), { alt: "", hidden: true }));
+  const patch = document.createElement("img");
+  Object.assign(patch, { alt: "", hidden: true });
+  if (image) picture.append(patch);
 
   const fields = data.controls.map((control) => {
     const field = document.createElement(control.menu ? "select" : "input");

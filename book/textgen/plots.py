@@ -50,7 +50,7 @@ def pixels(figure: Figure, dpi: float = 120) -> Image.Image:
 
 
 def data_uri(image: Image.Image, format: str = "PNG") -> str:
-    """Write `image` as a data URI: PNG for notebooks, lossless "WEBP" (a quarter smaller) for many pictures."""
+    """Write `image` as a data URI: PNG for notebooks, lossless "WEBP" (a quarter less) for many pictures."""
     buffer, options = io.BytesIO(), {"lossless": True, "quality": 100, "method": 4}
     if format == "PNG":  # 64 colours are enough for lines and letters, and cost a quarter of the bytes
         options = {"optimize": True}
@@ -94,8 +94,8 @@ def next_token_bars(
 ) -> Figure:
     """Draw the `top` most likely next tokens, and all others in one bar, before and after filtering.
 
-    `tokens` (V,) holds each token's text, `before` and `after` (V,) probabilities that sum to 1. Rows and scale
-    do not depend on `after`, so that pictures compare. Raises ValueError where the lengths disagree.
+    `tokens` (V,) holds each token's text, `before` and `after` (V,) probabilities that sum to 1. Rows and
+    scale do not depend on `after`, so that pictures compare. Raises ValueError where the lengths disagree.
     """
     rows = [np.asarray(p, dtype=float) for p in (before, after) if p is not None]
     if any(p.shape != (len(tokens),) for p in rows):

@@ -1,6 +1,6 @@
 """Writing text: one token after another, drawn from what the model says, by temperature, top-k and top-p."""
 
-import math
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -29,12 +29,12 @@ def generate(
 
     The model reads ``<|endoftext|>`` and then the prompt, so an empty prompt asks for a text from its start.
     ``temperature`` 0 takes the likeliest token each time; see ``filter_logits`` for the others. The same
-    ``seed`` gives the same text, for a prompt alone as in a list. With ``stop`` a text ends where the model
-    says ``<|endoftext|>``. Where a text outgrows the model's block size, the model goes on from the last
-    half of the block alone, and a warning says so.
+    ``seed`` gives a prompt the same text alone and in a list (but that float32 rounds a little differently in
+    company, which tips a draw once in thousands). With ``stop`` a text ends at ``<|endoftext|>``. Where it
+    outgrows the model's block, the model goes on from the last half of that, and a warning says so.
 
-    Raises ValueError for a setting out of range, for characters that the tokenizer does not know, for a
-    tokenizer that does not fit the model, and for a model whose logits are not numbers.
+    Raises ValueError for a setting out of range, unknown characters, a tokenizer that does not fit the model,
+    and a model whose logits are not numbers; TypeError for a prompt that is not text.
     """
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     if not all(isinstance(p, str) for p in prompts):
@@ -47,12 +47,9 @@ def generate(
         sizes = f"{len(tokenizer)} tokens, but the model has {model.config.vocab_size}"
         raise ValueError(f"tokenizer has {sizes}; give the one that the model was trained with.")
     contexts = [[tokenizer.bos, *ids] for ids in tokenizer.encode_batch(prompts)]
-    limit = model.positions or math.inf
-    slid = any(len(context) > limit for context in contexts)
-    contexts = [context if len(context) <= limit else context[-max(1, limit // 2) :] for context in contexts]
-    end = tokenizer.bos if stop else None
     draws = list(islice(uniforms(seed), max_new_tokens))  # the same for each prompt, alone or in a list
-    texts, training = list(prompts), model.training
+    end = tokenizer.bos if stop else None
+    texts, slid, training = list(prompts), False, model.training
     order = sorted(range(len(prompts)), key=lambda i: len(contexts[i]))  # similar lengths go together
     model.eval()
     try:
@@ -65,8 +62,9 @@ def generate(
     finally:
         model.train(training)
     if slid:
-        seen = f"the {limit} tokens that the model can see; beyond, it saw only the last {limit // 2} or more"
-        warnings.warn(f"The prompt with its continuation is longer than {seen}.", stacklevel=2)
+        limit = f"the {model.positions} tokens that the model can see"
+        hint = f"beyond, it went by the last {model.positions // 2} or more"
+        warnings.warn(f"The prompt with its continuation is longer than {limit}; {hint}.", stacklevel=2)
     return texts[0] if isinstance(prompt, str) else texts
 
 
@@ -77,28 +75,29 @@ def _continue(model, contexts, draws, end, settings) -> tuple[list[list[int]], b
     All rows stand at one position: where a longer context still has a token of its own, the row goes on with
     that. So nothing is padded or masked, and any model with ``next`` can do it.
     """
-    device = next(model.parameters()).device
-    limit = model.positions or math.inf
-    rows, unfinished = [list(context) for context in contexts], set(range(len(contexts)))
-    n = min(map(len, rows))  # the position that all rows have come to
-    start, read, state = 0, 0, None  # the model looks back to start; state holds what is before read
+    device, limit = next(model.parameters()).device, model.positions or sys.maxsize
+    half = max(1, limit // 2)
+    slid = any(len(context) > limit for context in contexts)
+    rows = [list(context if len(context) <= limit else context[-half:]) for context in contexts]
+    given, unfinished = [len(row) for row in rows], set(range(len(rows)))
+    n, start, read, state = min(given), 0, 0, None  # all rows are at n; state holds row[start:read]
     while True:
         ids = torch.tensor([row[read:n] for row in rows], device=device)  # (B, n - read)
         logits, state = model.next(ids, state)
-        u = [draws[min(max(n - len(context), 0), len(draws) - 1)] for context in contexts]
+        u = [draws[min(max(n - g, 0), len(draws) - 1)] for g in given]
         for i, token in enumerate(sample(logits, u, *settings).tolist()):
             if len(rows[i]) == n:
                 rows[i].append(token)
-                if token == end or n + 1 == len(contexts[i]) + len(draws):
+                if token == end or n + 1 == given[i] + len(draws):
                     unfinished.discard(i)
         if not unfinished:
             break
         read, n = n, n + 1
         if n - start > limit:  # keep the last half, and read that again
-            start = read = n - max(1, limit // 2)
-            state = None
-    written = [row[len(context) :][: len(draws)] for row, context in zip(rows, contexts)]
-    return [ids[: ids.index(end)] if end in ids else ids for ids in written], start > 0
+            start = read = n - half
+            state, slid = None, True
+    written = [row[g : g + len(draws)] for row, g in zip(rows, given)]
+    return [ids[: ids.index(end)] if end in ids else ids for ids in written], slid
 
 
 def sample(logits: Tensor, u: Sequence[float], temperature=1.0, top_k=None, top_p=None) -> Tensor:

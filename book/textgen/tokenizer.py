@@ -46,35 +46,32 @@ class Tokenizer:
         return cls._by_pieces(texts, ONE_WORD, unk, specials)
 
     @classmethod
-    def bpe(
-        cls, texts: Iterable[str], vocab_size: int = 1024, specials: Sequence[str] = KINDS
-    ) -> "Tokenizer":
+    def bpe(cls, texts: Iterable[str], vocab_size: int = 1024, specials=KINDS) -> "Tokenizer":
         """Byte-level byte-pair encoding as in GPT-2: merges by frequency, reversible on any Unicode text.
 
         ``specials`` are reserved besides ``<|endoftext|>``; by default one ``<|kind|>`` for each kind of
         Storyworld document. Raises ValueError if ``vocab_size`` cannot hold the 256 bytes and the specials.
         Sources: Sennrich et al. 2015, arXiv:1508.07909; bytes: Radford et al. 2019, section 2.2.
         """
-        least = 256 + len({END, *specials})
-        if vocab_size < least:
-            raise ValueError(
-                f"vocab_size must be {least} or more (bytes and specials), but {vocab_size} came."
-            )
+        specials = list(dict.fromkeys([END, *specials]))
+        if vocab_size < (least := 256 + len(specials)):
+            raise ValueError(f"vocab_size must be {least} or more (bytes, specials), but {vocab_size} came.")
         backend = tokenizers.Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()
-        alphabet, specials = sorted(pre_tokenizers.ByteLevel.alphabet()), _with_end(specials)
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
         )
-        backend.train_from_iterator(_as_list(texts), trainer)
+        backend.train_from_iterator([texts] if isinstance(texts, str) else texts, trainer)
         return cls._finished(backend, specials)
 
     @classmethod
     def _by_pieces(cls, texts, pattern: str, unk: bool, specials: Sequence[str]) -> "Tokenizer":
-        specials = _with_end([UNKNOWN, *specials] if unk else specials)
+        texts = [texts] if isinstance(texts, str) else texts
+        specials = list(dict.fromkeys([END, *([UNKNOWN] if unk else []), *specials]))
         splitter = pre_tokenizers.Split(tokenizers.Regex(pattern), behavior="isolated")
-        pieces = {piece for text in _as_list(texts) for piece, _ in splitter.pre_tokenize_str(text)}
+        pieces = {piece for text in texts for piece, _ in splitter.pre_tokenize_str(text)}
         vocab = {piece: i for i, piece in enumerate([*specials, *sorted(pieces - set(specials))])}
         backend = tokenizers.Tokenizer(models.WordLevel(vocab, unk_token=UNKNOWN))
         backend.pre_tokenizer = splitter
@@ -107,19 +104,16 @@ class Tokenizer:
         try:
             return [e.ids for e in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
         except Exception as error:
-            unknown = self._unknown(texts)
-            if not unknown:
-                raise
+            unknown = ", ".join(map(repr, self._unknown(texts)[:10])) or "characters"
             hint = "leave it out, or build the tokenizer with unk=True"
-            unknown = ", ".join(map(repr, unknown[:10]))
             raise ValueError(f"text holds {unknown}, which this tokenizer does not know; {hint}.") from error
 
     def _unknown(self, texts: Sequence[str]) -> list[str]:
         """The pieces of ``texts``, special tokens aside, that have no token of their own."""
         for token in self.backend.get_added_tokens_decoder().values():
-            texts = [text.replace(token.content, " ") for text in texts]
+            texts = [part for text in texts for part in text.split(token.content)]
         pieces = {piece for text in texts for piece, _ in self.backend.pre_tokenizer.pre_tokenize_str(text)}
-        return sorted(pieces - self.backend.get_vocab().keys() - {" "})
+        return sorted(pieces - self.backend.get_vocab().keys())
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of these ids; special tokens are left out."""
@@ -154,11 +148,3 @@ class Tokenizer:
         self.save(Path(folder) / "tokenizer.json")
         for name, content in (("tokenizer_config", settings), ("generation_config", ids)):
             write_atomically(Path(folder) / f"{name}.json", json.dumps(content, indent=2) + "\n")
-
-
-def _with_end(specials: Iterable[str]) -> list[str]:
-    return [END, *(token for token in specials if token != END)]
-
-
-def _as_list(texts: Iterable[str]) -> list[str]:
-    return [texts] if isinstance(texts, str) else list(texts)

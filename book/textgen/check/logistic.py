@@ -122,9 +122,10 @@ def bigram_counts(call: Callable) -> str | None:
     praise="Right: a page of score 1 always stays, one of score 0 about once in 500.",
 )
 def pareto_keep(call: Callable) -> str | None:
-    """Check `pareto_keep(scores, rng)` -> bool (n,): GPT-3's rule, pareto(9) > 1 - score (Brown 2020, app. A).
+    """Check `pareto_keep(scores, rng)` -> bool (n,): GPT-3's rule, pareto(9) > 1 - score.
 
-    numpy's `pareto` starts at 0 (Lomax), so a page of score s stays with probability (2 - s)**-9.
+    Source: Brown et al. 2020, appendix A. numpy's `pareto` starts at 0 (Lomax), so a page of
+    score s stays with probability (2 - s)**-9.
     """
     levels = np.array([0.0, 0.5, 0.9, 1.0])
     scores, right = np.repeat(levels, 20_000), (2 - levels) ** -9.0

@@ -1,0 +1,106 @@
+"""How pocket-gpt was made: `python -m textgen.pretrain`, from nothing to the folder that the course loads.
+
+The weights end on the int8 grid: each row of a matrix is a scale times whole numbers from -127 to 127. So the same
+model runs in Python as float32, and in a page from a file a quarter of the size, without any difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+
+from . import corpus, hub, metrics, storyworld
+from .folders import write_atomically
+from .models import GPT, GPTConfig
+from .storyworld import Document
+from .tokenizer import Tokenizer
+from .train import fit
+
+SHARES = {"story": 0.50, "intro": 0.10, "qa": 0.22, "pair": 0.14, "code": 0.02, "sum": 0.02}
+UNTYPED = 0.2  # share of documents that come without their kind's token, so that a bare prompt works too
+
+
+def mixture(n: int, split: str, untyped: float = UNTYPED) -> list[Document]:
+    """`n` documents of all kinds by `SHARES`, some of them without the token of their kind."""
+    rows = [d for kind, share in SHARES.items() for d in storyworld.documents(math.ceil(n * share), kind, 0, split)]
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
+    bare = int(untyped * len(rows))
+    return [Document("bare", rows[i].text, rows[i].prompt, rows[i].answer) for i in order[:bare]] + [
+        rows[i] for i in order[bare:]
+    ]
+
+
+@torch.no_grad()
+def round_to_int8(model: torch.nn.Module) -> None:
+    """Round every matrix, in place, to whole numbers from -127 to 127 times one scale an output row.
+
+    A scale keeps 16 bits, so that scale times whole number is exact in float32 and the whole numbers can be read back
+    without loss.
+    """
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            mantissa, exponent = torch.frexp(parameter.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127)
+            scale = torch.ldexp(torch.ceil(mantissa * 2**16) / 2**16, exponent)
+            parameter.copy_(torch.round(parameter / scale) * scale)
+
+
+def measure(model: GPT, tokenizer: Tokenizer, n: int = 1000) -> dict[str, float]:
+    """The figures of the shipped model on `n` held-out texts of each kind."""
+    stories = storyworld.stories(n, split="test")
+    entropy = storyworld.entropy(stories)
+    bits = metrics.bits_per_char(model, tokenizer, stories)
+    figures = {"entropy": entropy, "bits_per_char": bits, "ratio": bits / entropy}
+    recalled = metrics.average(metrics.recall(model, tokenizer, stories))
+    figures |= {f"recall_{kind}": value for kind, value in recalled.items()}
+    for kind in ("qa", "pair", "code", "sum"):
+        pairs = [(d.prompt, d.answer) for d in storyworld.documents(n, kind, split="test")]
+        if kind == "qa":  # "Q: What is my name?" with nothing before it has no one right answer
+            pairs = [(prompt, answer) for prompt, answer in pairs if not prompt.startswith("Q:")]
+        figures[f"exact_{kind}"] = metrics.exact_match(model, tokenizer, pairs, kind)
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, round, measure and save."""
+    parser = argparse.ArgumentParser("python -m textgen.pretrain", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=hub.WEIGHTS / "pocket-gpt", help="where the model goes")
+    parser.add_argument("--documents", type=int, default=200_000, help="documents to train on")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--lr", type=float, default=3e-3, help="highest learning rate")
+    parser.add_argument("--n-layer", type=int, default=4)
+    parser.add_argument("--n-embd", type=int, default=128)
+    parser.add_argument("--vocab-size", type=int, default=1024)
+    parser.add_argument("--measure", type=int, default=1000, help="held-out texts of each kind to measure on")
+    parser.add_argument("--checkpoint", type=Path, help="folder to save the run in, and to resume it from")
+    parser.add_argument("--seed", type=int, default=0)
+    a = parser.parse_args(arguments)
+
+    start = time.perf_counter()
+    train, valid = mixture(a.documents, "train"), mixture(2000, "valid", untyped=0)
+    tokenizer = Tokenizer.bpe([d.text for d in train[:20_000]], vocab_size=a.vocab_size)
+    data = corpus.stories(train, valid, tokenizer)
+    torch.manual_seed(a.seed)
+    model = GPT(GPTConfig(vocab_size=len(tokenizer), n_layer=a.n_layer, n_embd=a.n_embd))
+    print(f"{len(train):,} documents in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters")
+
+    history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, checkpoint=a.checkpoint)
+    for step, seconds, loss in history.valid:
+        print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")
+    round_to_int8(model.cpu())
+    figures = measure(model, tokenizer, a.measure)
+    figures |= {"parameters": model.num_parameters(), "tokens": history.tokens, "seconds": round(history.seconds)}
+    print(json.dumps(figures, indent=2))
+    model.save_pretrained(a.folder)
+    tokenizer.save_pretrained(a.folder)
+    hub.write_sums(a.folder)
+    write_atomically(a.folder / "figures.json", json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
