@@ -46,8 +46,6 @@ def browser():
         try:
             chromium = playwright.chromium.launch(executable_path=own, args=QUIET)
         except Error as error:
-            need(
-                f"No browser: install Chromium or run `playwright install chromium` ({str(error).splitlines()[0]})."
-            )
+            need(f"No browser; `playwright install chromium` brings one. {str(error).splitlines()[0]}")
         yield chromium
         chromium.close()

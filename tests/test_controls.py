@@ -32,7 +32,7 @@ def words(style, top_k=None):
     return f"<p>{controls.escape(style)} and {top_k}</p>"
 
 
-CURVE = {"b0": [-1, 0, 1], "b1": (-1.0, 0.1 + 0.2, 1.0)}
+CURVE = {"b0": [-1, 1], "b1": (-1.0, 0.1 + 0.2, 1.0)}
 WORDS = {"style": ["plain", "<img src=x onerror=alert(1)>"], "top_k": [1, 5, None]}
 
 
@@ -77,7 +77,7 @@ def test_book_build_embeds_the_whole_grid_and_no_widget(book, monkeypatch):
     assert html.startswith('<div class="textgen-explore"')
     assert [c["name"] for c in data["controls"]] == ["b0", "b1"]
     assert data["controls"][1]["labels"] == ["-1", "0.3", "1"] and not data["controls"][1]["menu"]
-    assert len(data["order"]) == len(data["alt"]) == 9 and data["image"]
+    assert len(data["order"]) == len(data["alt"]) == 6 and data["image"]
     assert data["order"][2] == data["frames"].index("")  # b0 = -1, b1 = 1.0 is the picture already there
     assert data["alt"][2] == "A curve that rises by 1.0."
     assert '<img alt="A curve that rises by 1.0."' in html and "<noscript>" in html
@@ -270,25 +270,29 @@ def page(browser, book, tmp_path):
     opened.close()
 
 
+def shown(picture):
+    """Return the pixels of an `<img>`, once what the last key asked for is painted."""
+    picture.page.wait_for_timeout(300)
+    return np.asarray(decode(picture.get_attribute("src")).convert("RGB"))
+
+
 def test_in_a_browser_the_keyboard_switches_pictures(page):
     block = page.locator(".textgen-explore").first
-    picture, patch = block.locator("img").nth(0), block.locator("img").nth(1)
-    assert not patch.is_visible() and picture.get_attribute("alt") == "A curve that rises by 1.0."
-    before = block.screenshot()
+    picture = block.locator("img")
+    assert picture.get_attribute("alt") == "A curve that rises by 1.0."
+    first = shown(picture)
     slider = page.get_by_role("slider", name="b1", exact=True)
     assert slider.get_attribute("aria-valuetext") == "1"
     slider.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == block.locator("output").nth(1).inner_text() == "2"
     assert picture.get_attribute("alt") == "A curve that rises by 2.0."
     assert block.locator(".textgen-explore-said").text_content() == "A curve that rises by 2.0."
-    assert patch.is_visible() and patch.bounding_box() == picture.bounding_box()
-    page.wait_for_function("[...document.images].every(i => i.complete)")
-    slider.evaluate("e => e.blur()")
-    assert block.screenshot() != before
+    other = shown(picture)
+    expected = np.asarray(controls.coarse(curve(-1, 2.0)[0]))
+    assert (other == expected).all() and (other != first).any()
     slider.press("Home")
     slider.press("ArrowRight")
-    slider.evaluate("e => e.blur()")
-    assert not patch.is_visible() and block.screenshot() == before
+    assert (shown(picture) == first).all()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

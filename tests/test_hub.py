@@ -1,4 +1,4 @@
-"""Models by name: checked files, and one clear sentence when something is missing, damaged or out of reach."""
+"""Models by name: checked files, and one sentence when something is missing, damaged or out of reach."""
 
 import json
 import os
@@ -132,8 +132,8 @@ def test_gpt2_comes_from_the_hub_and_is_checked(folder, monkeypatch):
 
 def test_without_the_hub_it_says_soon_what_still_works(tmp_path):
     """In a new process, with an empty cache and an address where nobody answers."""
-    code = "import textgen, time\nt = time.time()\ntry: textgen.load('gpt2')\nexcept ConnectionError as e: print(e)\n"
-    code += "print(time.time() - t)"
+    code = "import textgen, time\nt = time.time()\ntry: textgen.load('gpt2')\n"
+    code += "except ConnectionError as e: print(e)\nprint(time.time() - t)"
     env = os.environ | {
         "HF_ENDPOINT": "http://127.0.0.1:9",
         "HF_HOME": str(tmp_path),
@@ -176,6 +176,7 @@ def test_pocket_gpt_ships_with_the_course():
     assert sum(p.stat().st_size for p in (hub.WEIGHTS / "pocket-gpt").iterdir()) < 5e6
     config = json.loads((hub.WEIGHTS / "pocket-gpt" / "config.json").read_text())
     assert config["architectures"] == ["GPT2LMHeadModel"]
+    model.double()
     given = ["Once there was", "My name is Ada and I like to", "Q: What is my name?"] * 8
     texts = textgen.generate(model, tokenizer, given, temperature=0.8, seed=3)
     assert texts == [textgen.generate(model, tokenizer, p, temperature=0.8, seed=3) for p in given]

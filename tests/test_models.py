@@ -236,13 +236,14 @@ def test_embeddings_stand_in_for_ids():
     assert prompt.grad.abs().sum() > 0
 
 
-def test_initial_weights_are_gpt2s():
-    model = make(GPT, n_layer=8, n_embd=256)
-    assert model.wte.weight.std().item() == pytest.approx(0.02, rel=0.05)
+@pytest.mark.parametrize("n_embd, std", [(768, 0.02), (192, 0.04)])
+def test_initial_weights_are_gpt2s_at_its_width_and_larger_below(n_embd, std):
+    model = make(GPT, n_layer=2, n_embd=n_embd)
+    assert model.wpe.weight.std().item() == pytest.approx(std, rel=0.05)
     for block in model.h:
-        assert block.attn.c_attn.weight.std().item() == pytest.approx(0.02, rel=0.05)
+        assert block.attn.c_attn.weight.std().item() == pytest.approx(std, rel=0.05)
         for layer in (block.attn.c_proj, block.mlp.c_proj):
-            assert layer.weight.std().item() == pytest.approx(0.02 / math.sqrt(16), rel=0.05)
+            assert layer.weight.std().item() == pytest.approx(std / math.sqrt(4), rel=0.05)
             assert not layer.bias.any()
 
 

@@ -253,6 +253,7 @@ BREAKS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Non-unique cell id")
 @pytest.mark.parametrize("said", BREAKS)
 def test_a_broken_rule_is_seen(sample, said, tmp_path):
     nb = nbformat.read(sample, as_version=4)

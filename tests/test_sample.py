@@ -110,7 +110,7 @@ def test_a_draw_is_the_inverse_of_the_summed_probabilities():
 
 
 def by_the_long_road(model, prompt, n, settings, seed=0):
-    """No cache, no batch: the whole text through the model for each token, Hugging Face's warpers, one draw."""
+    """No cache, no batch: for each token the whole text, Hugging Face's warpers and one draw."""
     ids, limit, start = [LETTERS.bos, *LETTERS.encode(prompt)], model.positions or 10**9, 0
     if len(ids) > limit:
         start = len(ids) - limit // 2
@@ -166,7 +166,7 @@ def test_past_the_block_the_last_half_is_read_again(block_size):
 def test_the_window_slides_with_one_warning_and_only_when_it_must():
     model = make(GPT, 16)
     for prompt, n in (("abcdefghijklmnopqrst", 1), (["a", "b"], 40), (["a", "abcdefghijklmnopqrst"], 40)):
-        with pytest.warns(UserWarning, match=r"^The prompt .* 16 tokens .* last 8 or more\.$") as caught:
+        with pytest.warns(UserWarning, match=r"^The prompt .* 16 tokens; .* last 8 or more\.$") as caught:
             generate(model, LETTERS, prompt, n, stop=False)
         assert len(caught) == 1 and caught[0].filename == __file__
     with warnings.catch_warnings():

@@ -13,7 +13,7 @@ from textgen import storyworld
 from textgen.storyworld import World, continuations, documents, recognise, stories
 from textgen.storyworld.documents import KINDS, OBJECTS, rows
 from textgen.storyworld.generate import _Writer
-from textgen.storyworld.grammar import Choice, Entry, load, odds, parse_rule
+from textgen.storyworld.grammar import Choice, load, odds, parse_rule
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,8 @@ def reduced(nodes):
 def small_world():
     """A world small enough to write every one of its stories."""
     grammar = load()
-    wanted = {"name": 2, "animal": 2, "place": 3}
-    classes = {k: v[: wanted.get(k, 1)] for k, v in grammar.classes.items() if k != "thing"}
-    classes["thing"] = [Entry(text=t, colour=t.split()[0], noun=t.split()[1]) for t in ("red kite", "blue drum")]
+    wanted = {"name": 2, "animal": 2, "place": 3, "object": 2}
+    classes = {k: v[: wanted.get(k, 1)] for k, v in grammar.classes.items()}
     questions = {plot: pairs[2:4] if plot == "any" else pairs[:1] for plot, pairs in grammar.questions.items()}
     rules = {name: reduced(nodes) for name, nodes in grammar.rules.items()}
     return World(grammar=replace(grammar, classes=classes, rules=rules, questions=questions))
@@ -200,12 +199,16 @@ def test_entropy_is_bits_over_characters(sample):
 
 
 def test_splits_share_no_text():
-    """Whatever the seeds, a text is in one split only."""
-    texts = {split: {s.text for seed in (0, 1) for s in stories(300, seed, split)} for split in ("train", "valid", "test")}
-    for kind in KINDS[1:]:
-        for split in texts:
-            texts[split] |= {d.prompt for seed in (0, 1) for d in documents(200, kind, seed, split)}
-    assert not texts["train"] & texts["valid"] and not texts["train"] & texts["test"] and not texts["valid"] & texts["test"]
+    """Whatever the seeds, a text is in one split only, and so is a question that has one answer."""
+    texts = {}
+    for split in ("train", "valid", "test"):
+        texts[split] = {s.text for seed in (0, 1) for s in stories(300, seed, split)}
+        for kind in KINDS[1:]:
+            found = [d for seed in (0, 1) for d in documents(200, kind, seed, split)]
+            texts[split] |= {d.text for d in found} | {d.prompt for d in found if not d.prompt.startswith("Q:")}
+    assert not texts["train"] & texts["valid"]
+    assert not texts["train"] & texts["test"]
+    assert not texts["valid"] & texts["test"]
 
 
 def test_the_same_seed_gives_the_same_stories():
@@ -244,7 +247,7 @@ def test_bias_sets_the_pronoun_of_a_job():
 
 def test_held_out_pairs():
     """Worlds with complementary pairs share no coloured thing."""
-    pairs = [(e["colour"], e["noun"]) for e in load().classes["thing"]]
+    pairs = [(e["colour"], e["noun"]) for e in World().entries["thing"]]
     held = frozenset(pairs[::7])
     for world, allowed in ((World(pairs=held), held), (World(pairs=frozenset(pairs) - held), set(pairs) - held)):
         for story in stories(200, world=world):
@@ -258,6 +261,8 @@ def test_other_names():
     """A class may be replaced, for names that no model has seen."""
     world = World(classes=(("name", ("Ulla/she", "Bo/he", "Jette/she")),))
     assert {s.facts["hero"] for s in stories(50, world=world)} == {"Ulla", "Bo", "Jette"}
+    world = World(classes=(("object", ("submarine", "teapot")),))
+    assert {s.facts["object"] for s in stories(50, world=world)} == {"submarine", "teapot"}
 
 
 @pytest.mark.parametrize("call", [lambda: stories(1, split="dev"), lambda: stories(-1), lambda: documents(1, "poem"), lambda: documents(1, "sum", split="dev"), lambda: storyworld.noisy("a", 2)])

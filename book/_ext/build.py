@@ -1,7 +1,7 @@
 """Build the book: execute every chapter, check every link, and publish only what came through.
 
-Run as `python book/_ext/build.py`, or through `make book`. Sphinx works in _build/work; the finished site takes the
-place of _build/html in one move, so that a build that fails leaves the last good site standing.
+Run as `python book/_ext/build.py`, or through `make book`. Sphinx works in _build/work; the finished site
+takes the place of _build/html in one move, so that a build that fails leaves the last good site standing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def write_stamps(stamps: dict[str, str]) -> None:
 
 
 def run_sphinx(fresh: bool) -> tuple[int, list[str]]:
-    """Run Jupyter Book, pass its lines on, and return its exit status and the lines that name a failing cell."""
+    """Run Jupyter Book and return its exit status and the lines that name a failing cell."""
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--path-output", "_build/work"]
     command += ["-W", "-n", "--keep-going"] + ["--all"] * fresh
     failed = []

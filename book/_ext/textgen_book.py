@@ -1,8 +1,8 @@
 """Sphinx extension of the book: what Jupyter Book leaves to do for a site that needs no network.
 
-It sets the static flag that `textgen.explore` reads, takes the repository's address from pyproject.toml, keeps
-links between pages inside the book, names the cell that raised, serves MathJax and bertviz's scripts from the site
-itself, and loads a script only on a page where something uses it.
+It sets the static flag that `textgen.explore` reads, takes the repository's address from pyproject.toml,
+keeps links between pages inside the book, names the cell that raised, serves MathJax and bertviz's scripts
+from the site itself, and loads a script only on a page where something uses it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MODULES = ROOT / "node_modules"
 EXPLORE = [ROOT / "book/textgen/explore.js", ROOT / "book/textgen/explore.css"]
 LOG = logging.getLogger(__name__)
 
-# What the site serves itself once `npm ci` has run: file or folder in node_modules -> place under _static/vendor.
+# What the site serves itself after `npm ci`: file or folder in node_modules -> place under _static/vendor.
 VENDOR = {
     "requirejs/require.js": "require.min.js",
     "d3/dist/d3.min.js": "d3.min.js",

@@ -13,11 +13,9 @@ from html import escape
 from math import prod
 
 from matplotlib.figure import Figure
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops
 
 from . import plots
-
-__all__ = ["BOOK_BUILD", "Explore", "escape", "explore"]
 
 BOOK_BUILD = "TEXTGEN_BOOK_BUILD"  # the environment variable that the book's build sets to "1"
 MAX_SETTINGS = 150  # more take too long to draw, and too many bytes
@@ -97,8 +95,7 @@ class Explore:
         for name, values in self.controls.items():
             kind = widgets.Dropdown if is_menu(values) else widgets.SelectionSlider
             options = [(label(value), i) for i, value in enumerate(values)]
-            start = values.index(self.start[name])
-            boxes.append(kind(options=options, value=start, description=name))
+            boxes.append(kind(options=options, value=values.index(self.start[name]), description=name))
             boxes[-1].style.description_width = "7em"
         shown = widgets.HTML(self._shown)
 
@@ -191,12 +188,12 @@ def coarse(figure: Figure) -> Image.Image:
 
 
 def patch(base: Image.Image, image: Image.Image) -> str:
-    """Write the pixels in which `image` differs from `base`, and two around them for clean scaling."""
+    """Write the pixels in which `image` differs from `base`; the rest is transparent."""
     if image.size != base.size:
         raise ValueError(f"draw must return figures of one size; {base.size} and {image.size} pixels came.")
     changed = ImageChops.difference(image, base).convert("L").point(lambda level: 255 * (level > 0))
     if changed.getbbox() is None:
         return ""
     differs = Image.new("RGBA", image.size, (0, 0, 0, 0))
-    differs.paste(image, mask=changed.filter(ImageFilter.MaxFilter(5)))
+    differs.paste(image, mask=changed)
     return plots.data_uri(differs, "WEBP")

@@ -7,10 +7,20 @@ document.querySelectorAll(".textgen-explore").forEach((block) => {
   const said = block.querySelector(".textgen-explore-said");
   const image = data.image && picture.querySelector("img");
 
-  // Figures: the first picture stays below, and a patch with the pixels that differ lies on top of it.
-  const patch = document.createElement("img");
-  Object.assign(patch, { alt: "", hidden: true });
-  if (image) picture.append(patch);
+  // Figures: every setting is a patch of the pixels that differ from the first picture, painted over it.
+  const first = new Image();
+  const patch = new Image();
+  if (image) first.src = image.src;
+  patch.onload = async () => {
+    const painted = patch.src;
+    await first.decode();
+    if (patch.src !== painted) return; // the reader has moved on
+    const canvas = Object.assign(document.createElement("canvas"), { width: first.width, height: first.height });
+    const brush = canvas.getContext("2d");
+    brush.drawImage(first, 0, 0);
+    brush.drawImage(patch, 0, 0);
+    image.src = canvas.toDataURL();
+  };
 
   const fields = data.controls.map((control) => {
     const field = document.createElement(control.menu ? "select" : "input");
@@ -45,8 +55,7 @@ document.querySelectorAll(".textgen-explore").forEach((block) => {
     const frame = data.frames[data.order[index]];
     if (image) {
       image.alt = data.alt[index];
-      patch.hidden = frame === "";
-      if (frame) patch.src = frame;
+      patch.src = frame || first.src; // over itself the first picture is the first picture
     } else {
       picture.innerHTML = frame; // written by the notebook's author while the book was built
     }

@@ -48,12 +48,12 @@ def read_parsed(path: str | os.PathLike, parse: Callable):
 
 
 class GPT2Folder:
-    """Gives a GPT, whose settings are a ``Config``, the two methods that exchange it with ``transformers``."""
+    """Gives a GPT, its settings a ``Config``, the two methods that exchange it with ``transformers``."""
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write ``config.json`` and ``model.safetensors`` as ``transformers.GPT2LMHeadModel`` reads them.
 
-        A ``window`` is noted in the config, but ``transformers`` does not know it: there, all layers are dense.
+        A ``window`` is noted in the config, but ``transformers`` does not know it: all layers are dense there.
         """
         from safetensors.torch import save
 
@@ -71,8 +71,8 @@ class GPT2Folder:
     def from_pretrained(cls, folder: str | os.PathLike):
         """Read a GPT-2 folder, ours or Hugging Face's, into a model in evaluation mode.
 
-        Raises FileNotFoundError for a file that is missing, and ValueError for one that is truncated, altered,
-        of another architecture, or at odds with the other.
+        Raises FileNotFoundError for a file that is missing, and ValueError for one that is truncated,
+        altered, of another architecture, or at odds with the other.
         """
         import torch
         from safetensors.torch import load

@@ -79,8 +79,8 @@ def _fetch_gpt2() -> Path:
         paths = [hub.hf_hub_download(GPT2, f, revision=REVISION, etag_timeout=TIMEOUT) for f in FILES]
     except Exception as error:  # the hub's client raises its own, the HTTP library's and the system's errors
         raise ConnectionError(
-            f'"gpt2" could not be fetched from the Hugging Face hub ({type(error).__name__}); check the network '
-            'and try again: load("pocket-gpt"), load(folder) and all chapters work without it.'
+            f'"gpt2" could not be fetched from the Hugging Face hub ({type(error).__name__}); check the '
+            'network and try again: load("pocket-gpt"), load(folder) and all chapters work without it.'
         ) from error
     folder = Path(paths[0]).parent
     _compare(folder / "model.safetensors", GPT2_WEIGHTS)

@@ -1,8 +1,8 @@
 """The rungs of the ladder, bigram, window MLP, RNN, LSTM and GPT, behind one contract.
 
-``model(ids, targets=None) -> (logits, loss)``: ids (B, T) int64, logits (B, T, vocab_size), loss the mean nats
-per token over targets other than -100. ``model.next(ids, state=None) -> (logits, state)`` reads on from a state
-and gives logits (B, vocab_size) for what follows; a state is never changed, so you may go on from it twice.
+``model(ids, targets=None) -> (logits, loss)``: ids (B, T) int64, logits (B, T, vocab_size), loss in mean nats
+per token over targets other than -100. ``model.next(ids, state=None) -> (logits, state)`` reads on from a
+state, with logits (B, vocab_size) for what follows; no state is ever changed, so you may go on from it twice.
 """
 
 from dataclasses import dataclass
@@ -222,10 +222,11 @@ class GPT(GPT2Folder, LanguageModel):
         for name, p in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(p)
-            elif p.dim() == 2:  # the 2 n_layer matrices that add to the stream start smaller
-                # GPT-2's 0.02 belongs to its width of 768; a narrow model that starts with it learns to recall
-                # far later, since its queries and keys begin too small to tell tokens apart.
+            elif p.dim() == 2:
+                # GPT-2's 0.02 belongs to its width of 768. A narrow model that starts with it learns to recall
+                # far later: its queries and keys begin too small to tell tokens apart.
                 std = 0.02 * (768 / config.n_embd) ** 0.5
+                # The 2 n_layer matrices that add to the stream start smaller, so that their sum does not grow.
                 nn.init.normal_(p, std=std / (2 * config.n_layer) ** 0.5 if "c_proj" in name else std)
 
     def head(self, x: Tensor) -> Tensor:
@@ -233,10 +234,10 @@ class GPT(GPT2Folder, LanguageModel):
         return F.linear(x, self.wte.weight)
 
     def forward(self, ids=None, targets=None, *, embeddings=None, head_mask=None, return_attention=False):
-        """Logits (B, T, vocab_size) and loss; a list of weights (B, n_head, T, T) too if ``return_attention``.
+        """Logits (B, T, vocab_size), loss and, with ``return_attention``, a list of weights (B, n_head, T, T).
 
-        ``embeddings`` (B, T, n_embd) may stand in for ``ids``; ``head_mask`` (n_layer, n_head) scales what each
-        head says, 0 to silence it. Raises ValueError beyond ``block_size`` tokens.
+        ``embeddings`` (B, T, n_embd) may stand in for ``ids``; ``head_mask`` (n_layer, n_head) scales what
+        each head says, 0 to silence it. Raises ValueError beyond ``block_size`` tokens.
         """
         x, _, attentions = self._read(ids, None, embeddings, head_mask, return_attention)
         logits = self.head(x)

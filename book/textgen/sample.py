@@ -28,21 +28,18 @@ def generate(
     """Continue a prompt, and give it back with its continuation; a list of prompts gives a list.
 
     The model reads ``<|endoftext|>`` and then the prompt, so an empty prompt asks for a text from its start.
-    ``temperature`` 0 takes the likeliest token each time; see ``filter_logits`` for the others. The same
-    ``seed`` gives a prompt the same text alone and in a list (but that float32 rounds a little differently in
-    company, which tips a draw once in thousands). With ``stop`` a text ends at ``<|endoftext|>``. Where it
-    outgrows the model's block, the model goes on from the last half of that, and a warning says so.
-
-    Raises ValueError for a setting out of range, unknown characters, a tokenizer that does not fit the model,
-    and a model whose logits are not numbers; TypeError for a prompt that is not text.
+    ``temperature`` 0 takes the likeliest token each time; see ``filter_logits`` for the others. One ``seed``
+    gives a prompt one text, alone or in a list (but that float32 rounds otherwise in company, which tips a
+    draw once in thousands). With ``stop`` a text ends at ``<|endoftext|>``. Where it outgrows the model's
+    block, the model goes on from the last half of that, and warns. Raises ValueError for a setting out of
+    range, unknown characters, another model's tokenizer or damaged weights; TypeError if a prompt is no text.
     """
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     if not all(isinstance(p, str) for p in prompts):
         raise TypeError(f"prompt must be a string or a list of strings, but {prompt!r} came.")
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, but {max_new_tokens} came.")
-    settings = (temperature, top_k, top_p)
-    _check(*settings)
+    settings = _checked(temperature, top_k, top_p)
     if len(tokenizer) > model.config.vocab_size:
         sizes = f"{len(tokenizer)} tokens, but the model has {model.config.vocab_size}"
         raise ValueError(f"tokenizer has {sizes}; give the one that the model was trained with.")
@@ -62,9 +59,8 @@ def generate(
     finally:
         model.train(training)
     if slid:
-        limit = f"the {model.positions} tokens that the model can see"
-        hint = f"beyond, it went by the last {model.positions // 2} or more"
-        warnings.warn(f"The prompt with its continuation is longer than {limit}; {hint}.", stacklevel=2)
+        limit = f"{model.positions} tokens; beyond that the model saw the last {model.positions // 2} or more"
+        warnings.warn(f"The prompt with its continuation is longer than {limit}.", stacklevel=2)
     return texts[0] if isinstance(prompt, str) else texts
 
 
@@ -72,8 +68,8 @@ def generate(
 def _continue(model, contexts, draws, end, settings) -> tuple[list[list[int]], bool]:
     """The new ids of each context, and whether the window had to slide.
 
-    All rows stand at one position: where a longer context still has a token of its own, the row goes on with
-    that. So nothing is padded or masked, and any model with ``next`` can do it.
+    All rows stand at one position, and a row whose context is longer goes on with its own next token instead
+    of a drawn one. So nothing is padded or masked, and any model with ``next`` can do it.
     """
     device, limit = next(model.parameters()).device, model.positions or sys.maxsize
     half = max(1, limit // 2)
@@ -128,7 +124,7 @@ def filter_logits(
     2019, arXiv:1904.09751). Equal to Hugging Face's TemperatureLogitsWarper, TopKLogitsWarper and
     TopPLogitsWarper. Raises ValueError for a setting out of range.
     """
-    _check(temperature, top_k, top_p)
+    temperature, top_k, top_p = _checked(temperature, top_k, top_p)
     if temperature == 0:
         best = logits.argmax(dim=-1, keepdim=True)
         return torch.full_like(logits, -torch.inf).scatter(-1, best, logits.gather(-1, best))
@@ -154,12 +150,11 @@ def uniforms(seed: int) -> Iterator[float]:
         yield (t ^ t >> 14) / 2**32
 
 
-def _check(temperature: float, top_k: int | None, top_p: float | None) -> None:
+def _checked(temperature: float, top_k: int | None, top_p: float | None) -> tuple:
     if not temperature >= 0:
         raise ValueError(f"temperature must be 0 (the likeliest token) or more, but {temperature} came.")
     if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be 1 or more, or None to keep all tokens, but {top_k} came.")
+        raise ValueError(f"top_k must be 1 or more, or None for all tokens, but {top_k} came.")
     if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(
-            f"top_p must be above 0 and at most 1, or None to keep all tokens, but {top_p} came."
-        )
+        raise ValueError(f"top_p must be above 0 and at most 1, or None for all tokens, but {top_p} came.")
+    return temperature, top_k, top_p

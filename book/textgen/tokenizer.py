@@ -25,8 +25,8 @@ ONE_WORD = r" ?(?:\w+(?:'\w+)*|[^\w\s])|\s"  # a word or a mark with the space b
 class Tokenizer:
     """Turns text into a list of integers, and back without loss.
 
-    ``len(tokenizer)`` is the size of the vocabulary; ``tokenizer.bos`` the id of ``<|endoftext|>``, 0 in every
-    tokenizer made here; ``tokenizer.backend`` the Hugging Face object, for what this thin wrapper leaves out.
+    ``len(tokenizer)`` is the size of the vocabulary; ``.bos`` the id of ``<|endoftext|>``, 0 in every tokenizer
+    made here; ``.backend`` the Hugging Face object, for what this thin wrapper leaves out.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer):

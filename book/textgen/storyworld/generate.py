@@ -8,7 +8,7 @@ import zlib
 from bisect import bisect
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import NamedTuple
 
 from .grammar import Ask, Choice, Draw, Entry, Grammar, Note, Odds, Say, Text, article, load, odds, parse_entry
@@ -42,10 +42,14 @@ class World:
 
     @cached_property
     def entries(self) -> dict[str, list[Entry]]:
-        """The words of each class."""
+        """The words of each class; a thing is a colour with an object."""
         entries = self.grammar.classes | {k: [parse_entry(w) for w in words] for k, words in self.classes}
-        if self.pairs is not None:
-            entries["thing"] = [e for e in entries["thing"] if (e["colour"], e["noun"]) in self.pairs]
+        things = [(c["text"], o["text"]) for c, o in product(entries["colour"], entries["object"])]
+        entries["thing"] = [
+            Entry(text=f"{colour} {noun}", colour=colour, noun=noun)
+            for colour, noun in things
+            if self.pairs is None or (colour, noun) in self.pairs
+        ]
         return entries
 
     @cached_property

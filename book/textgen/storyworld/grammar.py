@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate, product
+from itertools import accumulate
 from math import inf, log2
 from pathlib import Path
 from typing import NamedTuple
@@ -198,10 +198,6 @@ def load(path: Path = Path(__file__).with_name("grammar.txt")) -> Grammar:
         elif sign == "?":
             lines = [line.strip() for line in body.strip().split("\n")]
             grammar.questions[name] = [tuple(re.split(r"(?<=\?) ", line)) for line in lines]
-    grammar.classes["thing"] = [
-        Entry(text=f"{c['text']} {o['text']}", colour=c["text"], noun=o["text"])
-        for c, o in product(grammar.classes["colour"], grammar.classes["object"])
-    ]
     while sources:  # a rule is parsed once all that it names are
         ready = [n for n, s in sources.items() if all(r in grammar.rules for r in re.findall(r"<(\w+)>", s))]
         if not ready:
