@@ -40,8 +40,16 @@ def run(name: str, seed: int, train: list, test: list, steps: int) -> dict:
     history = textgen.fit(model, data, steps=steps, batch_size=BATCH_SIZE, seed=seed, **training)
     bits = metrics.bits_per_char(model, tokenizer, test)
     recall = metrics.average(metrics.recall(model, tokenizer, test))
-    print(f"{name} seed {seed}: {bits:.4f} bits per character, {history.seconds:.0f} s, recall {recall}", flush=True)
-    return {"bits_per_char": bits, "seconds": history.seconds, "parameters": model.num_parameters(), "recall": recall}
+    print(
+        f"{name} seed {seed}: {bits:.4f} bits per character, {history.seconds:.0f} s, recall {recall}",
+        flush=True,
+    )
+    return {
+        "bits_per_char": bits,
+        "seconds": history.seconds,
+        "parameters": model.num_parameters(),
+        "recall": recall,
+    }
 
 
 def summary(runs: list[dict]) -> dict:

@@ -5,10 +5,10 @@ import random
 import re
 import time
 from dataclasses import replace
+from itertools import pairwise
 from math import fsum, log2
 
 import pytest
-
 from textgen import storyworld
 from textgen.storyworld import World, continuations, documents, recognise, stories
 from textgen.storyworld.documents import KINDS, OBJECTS, rows
@@ -42,7 +42,9 @@ def small_world():
     grammar = load()
     wanted = {"name": 2, "animal": 2, "place": 3, "object": 2}
     classes = {k: v[: wanted.get(k, 1)] for k, v in grammar.classes.items()}
-    questions = {plot: pairs[2:4] if plot == "any" else pairs[:1] for plot, pairs in grammar.questions.items()}
+    questions = {
+        plot: pairs[2:4] if plot == "any" else pairs[:1] for plot, pairs in grammar.questions.items()
+    }
     rules = {name: reduced(nodes) for name, nodes in grammar.rules.items()}
     return World(grammar=replace(grammar, classes=classes, rules=rules, questions=questions))
 
@@ -186,7 +188,10 @@ def test_facts_and_questions(sample):
         asked = re.findall(r"Q: (.*?\?) A: (.*?\.)", story.text)
         assert len(asked) == 2 and asked[0] != asked[1]
         assert set(asked) <= set(story.questions)
-        assert dict(story.questions)[f"What colour was the {story.facts['object']}?"] == story.facts["colour"] + "."
+        assert (
+            dict(story.questions)[f"What colour was the {story.facts['object']}?"]
+            == story.facts["colour"] + "."
+        )
 
 
 def test_entropy_is_bits_over_characters(sample):
@@ -205,7 +210,9 @@ def test_splits_share_no_text():
         texts[split] = {s.text for seed in (0, 1) for s in stories(300, seed, split)}
         for kind in KINDS[1:]:
             found = [d for seed in (0, 1) for d in documents(200, kind, seed, split)]
-            texts[split] |= {d.text for d in found} | {d.prompt for d in found if not d.prompt.startswith("Q:")}
+            texts[split] |= {d.text for d in found} | {
+                d.prompt for d in found if not d.prompt.startswith("Q:")
+            }
     assert not texts["train"] & texts["valid"]
     assert not texts["train"] & texts["test"]
     assert not texts["valid"] & texts["test"]
@@ -249,7 +256,10 @@ def test_held_out_pairs():
     """Worlds with complementary pairs share no coloured thing."""
     pairs = [(e["colour"], e["noun"]) for e in World().entries["thing"]]
     held = frozenset(pairs[::7])
-    for world, allowed in ((World(pairs=held), held), (World(pairs=frozenset(pairs) - held), set(pairs) - held)):
+    for world, allowed in (
+        (World(pairs=held), held),
+        (World(pairs=frozenset(pairs) - held), set(pairs) - held),
+    ):
         for story in stories(200, world=world):
             assert (story.facts["colour"], story.facts["object"]) in allowed
             assert recognise(story.text, world=world).bits == pytest.approx(story.bits)
@@ -265,7 +275,16 @@ def test_other_names():
     assert {s.facts["object"] for s in stories(50, world=world)} == {"submarine", "teapot"}
 
 
-@pytest.mark.parametrize("call", [lambda: stories(1, split="dev"), lambda: stories(-1), lambda: documents(1, "poem"), lambda: documents(1, "sum", split="dev"), lambda: storyworld.noisy("a", 2)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: stories(1, split="dev"),
+        lambda: stories(-1),
+        lambda: documents(1, "poem"),
+        lambda: documents(1, "sum", split="dev"),
+        lambda: storyworld.noisy("a", 2),
+    ],
+)
 def test_bad_arguments_are_named(call):
     """One sentence each, that says what would do."""
     with pytest.raises(ValueError, match="must be|must lie"):
@@ -292,7 +311,12 @@ def evaluate(node):
     if isinstance(node, ast.Constant):
         return node.value
     left, right = evaluate(node.left), evaluate(node.right)
-    return {ast.Add: left + right, ast.Sub: left - right, ast.Mult: left * right, ast.Pow: left ** (right % 9)}[type(node.op)]
+    return {
+        ast.Add: left + right,
+        ast.Sub: left - right,
+        ast.Mult: left * right,
+        ast.Pow: left ** (right % 9),
+    }[type(node.op)]
 
 
 def test_sums_are_right():
@@ -307,7 +331,7 @@ def test_the_spanish_agrees():
     feminine = {row[1] for row in rows(OBJECTS) if row[2] == "f"}
     for document in documents(500, "pair"):
         words = re.findall(r"\w+", document.answer)
-        for article, noun in zip(words, words[1:], strict=False):
+        for article, noun in pairwise(words):
             if noun in feminine and article in ("el", "un", "los", "unos"):
                 pytest.fail(document.text)
     fixed = {d.prompt: d.answer for d in documents(20_000, "pair")}

@@ -27,7 +27,11 @@ UNTYPED = 0.2  # share of documents that come without their kind's token, so tha
 
 def mixture(n: int, split: str, untyped: float = UNTYPED) -> list[Document]:
     """`n` documents of all kinds by `SHARES`, some of them without the token of their kind."""
-    rows = [d for kind, share in SHARES.items() for d in storyworld.documents(math.ceil(n * share), kind, 0, split)]
+    rows = [
+        d
+        for kind, share in SHARES.items()
+        for d in storyworld.documents(math.ceil(n * share), kind, 0, split)
+    ]
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
     bare = int(untyped * len(rows))
     return [Document("bare", rows[i].text, rows[i].prompt, rows[i].answer) for i in order[:bare]] + [
@@ -68,7 +72,9 @@ def measure(model: GPT, tokenizer: Tokenizer, n: int = 1000) -> dict[str, float]
 def main(arguments: list[str] | None = None) -> None:
     """Train, round, measure and save."""
     parser = argparse.ArgumentParser("python -m textgen.pretrain", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=hub.WEIGHTS / "pocket-gpt", help="where the model goes")
+    parser.add_argument(
+        "--folder", type=Path, default=hub.WEIGHTS / "pocket-gpt", help="where the model goes"
+    )
     parser.add_argument("--documents", type=int, default=200_000, help="documents to train on")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -87,14 +93,20 @@ def main(arguments: list[str] | None = None) -> None:
     data = corpus.stories(train, valid, tokenizer)
     torch.manual_seed(a.seed)
     model = GPT(GPTConfig(vocab_size=len(tokenizer), n_layer=a.n_layer, n_embd=a.n_embd))
-    print(f"{len(train):,} documents in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters")
+    print(
+        f"{len(train):,} documents in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters"
+    )
 
     history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, checkpoint=a.checkpoint)
     for step, seconds, loss in history.valid:
         print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")
     round_to_int8(model.cpu())
     figures = measure(model, tokenizer, a.measure)
-    figures |= {"parameters": model.num_parameters(), "tokens": history.tokens, "seconds": round(history.seconds)}
+    figures |= {
+        "parameters": model.num_parameters(),
+        "tokens": history.tokens,
+        "seconds": round(history.seconds),
+    }
     print(json.dumps(figures, indent=2))
     model.save_pretrained(a.folder)
     tokenizer.save_pretrained(a.folder)

@@ -7,7 +7,8 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .generate import SPLITS, World, write
+from .generate import SPLITS, write
+from .world import World
 
 KINDS = ("story", "intro", "qa", "pair", "code", "sum")
 
@@ -27,11 +28,15 @@ LIVING = "cat gato m|dog perro m|horse caballo m|bird pájaro m|boy niño m|cow 
 LIVING += "|queen reina f|king rey m|rabbit conejo m"
 OBJECTS = "book libro m|hat sombrero m|boat barco m|garden jardín m|ring anillo m|tree árbol m|house casa f|table mesa f|key llave f"
 OBJECTS += "|flower flor f|chair silla f|apple manzana f|lamp lámpara f|door puerta f"
-LIVING_ADJECTIVES = "small pequeño|old viejo|tall alto|pretty bonito|big grande|strong fuerte|happy feliz|clean limpio"
+LIVING_ADJECTIVES = (
+    "small pequeño|old viejo|tall alto|pretty bonito|big grande|strong fuerte|happy feliz|clean limpio"
+)
 LIVING_ADJECTIVES += "|white blanco|black negro|quick rápido|hungry hambriento"
 OBJECT_ADJECTIVES = "red rojo|white blanco|black negro|yellow amarillo|green verde|blue azul|small pequeño|old viejo|new nuevo"
 OBJECT_ADJECTIVES += "|big grande|clean limpio|pretty bonito"
-INTRANSITIVE = "sleep sleeps duerme duermen|run runs corre corren|sing sings canta cantan|jump jumps salta saltan"
+INTRANSITIVE = (
+    "sleep sleeps duerme duermen|run runs corre corren|sing sings canta cantan|jump jumps salta saltan"
+)
 INTRANSITIVE += "|eat eats come comen|dance dances baila bailan"
 TRANSITIVE = "see sees ve ven|have has tiene tienen|want wants quiere quieren|buy buys compra compran|look~for looks~for busca buscan"
 PLACES = "in the garden/en el jardín|near the river/cerca del río|behind the house/detrás de la casa|at night/por la noche"
@@ -67,7 +72,10 @@ def noun_phrase(rng: random.Random, nouns: str, adjectives: str, many: bool) -> 
     determiner, forms = rng.choice(list(DETERMINERS.items()))
     adjective = rng.choice(rows(adjectives)) if rng.random() < 0.6 else None
     source = [*([adjective[0]] if adjective else []), english + "s" * many]
-    target = [plural(spanish) if many else spanish, *([agree(adjective[1], gender, many)] if adjective else [])]
+    target = [
+        plural(spanish) if many else spanish,
+        *([agree(adjective[1], gender, many)] if adjective else []),
+    ]
     if determiner[many] == "a":
         source.insert(0, "an" if source[0][0] in "aeiou" else "a")
     else:
@@ -96,7 +104,10 @@ def clause(rng: random.Random) -> tuple[str, str]:
 def pair(rng: random.Random) -> tuple[str, str]:
     """An English sentence of one or two clauses, and the Spanish one."""
     clauses = [clause(rng) for _ in range(1 if rng.random() < 0.7 else 2)]
-    return f"English: {' and '.join(c[0] for c in clauses)}. Spanish:", f" {' y '.join(c[1] for c in clauses)}."
+    return (
+        f"English: {' and '.join(c[0] for c in clauses)}. Spanish:",
+        f" {' y '.join(c[1] for c in clauses)}.",
+    )
 
 
 def code(rng: random.Random) -> tuple[str, str]:
@@ -127,7 +138,9 @@ def total(rng: random.Random) -> tuple[str, str]:
 WRITERS = {"pair": pair, "code": code, "sum": total}
 
 
-def documents(n: int, kind: str, seed: int = 0, split: str = "train", world: World | None = None) -> list[Document]:
+def documents(
+    n: int, kind: str, seed: int = 0, split: str = "train", world: World | None = None
+) -> list[Document]:
     """`n` documents of one of KINDS; the splits never share a text, nor a prompt with its answer.
 
     Raises:

@@ -2,78 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import random
 import zlib
 from bisect import bisect
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import accumulate, product
+from itertools import accumulate
 from typing import NamedTuple
 
-from .grammar import Ask, Choice, Draw, Entry, Grammar, Note, Odds, Say, Text, article, load, odds, parse_entry
+from .grammar import Ask, Choice, Draw, Entry, Grammar, Note, Odds, Say, Text, article, odds
+from .world import World, key
 
 SPLITS = {"train": range(2, 10), "valid": range(1, 2), "test": range(1)}
-
-
-@dataclass(frozen=True)
-class World:
-    """A version of Storyworld.
-
-    bias: how strongly jobs lean towards a pronoun. P(she | job) is (1 + bias) / 2 for the first half of the
-        jobs and (1 - bias) / 2 for the second; 0 is a fair world, 1 a fully divided one.
-    pairs: the (colour, object) pairs that things may have; None for all. Two worlds with complementary
-        pairs give a training set and a test of held-out combinations.
-    classes: words that replace a class of the grammar, such as (("name", ("Ula/she", "Bo/he")),).
-    grammar: the grammar itself.
-    """
-
-    bias: float = 0.0
-    pairs: frozenset[tuple[str, str]] | None = None
-    classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    grammar: Grammar = field(default_factory=load, hash=False, compare=False, repr=False)
-
-    def __post_init__(self):
-        """Refuse what no world can be."""
-        if not 0 <= self.bias <= 1:
-            raise ValueError(f"bias must lie between 0 (fair) and 1 (divided); got {self.bias}.")
-        if not self.entries["thing"]:
-            raise ValueError("pairs must hold at least one (colour, object) pair of the grammar; it holds none.")
-
-    @cached_property
-    def entries(self) -> dict[str, list[Entry]]:
-        """The words of each class; a thing is a colour with an object."""
-        entries = self.grammar.classes | {k: [parse_entry(w) for w in words] for k, words in self.classes}
-        things = [(c["text"], o["text"]) for c, o in product(entries["colour"], entries["object"])]
-        entries["thing"] = [
-            Entry(text=f"{colour} {noun}", colour=colour, noun=noun)
-            for colour, noun in things
-            if self.pairs is None or (colour, noun) in self.pairs
-        ]
-        return entries
-
-    @cached_property
-    def _options(self) -> dict:
-        return {}
-
-    def options(self, kind: str, taken: tuple[str, ...] = (), pronoun: str | None = None) -> tuple[list[Entry], Odds]:
-        """What a draw can give and the odds: entries of a class but those whose key is taken.
-
-        The key of a thing is its noun, so that "the kite" is never in doubt; that of other entries is their text.
-        """
-        found = self._options.get((kind, taken, pronoun))
-        if not found:
-            entries = self.entries[kind]
-            lean = self.bias if pronoun == "she" else -self.bias if pronoun == "he" else 0.0
-            weights = [1 + lean if 2 * i < len(entries) else 1 - lean for i in range(len(entries))]
-            kept = [(e, w) for e, w in zip(entries, weights, strict=True) if w > 0 and key(e) not in taken]
-            found = self._options[kind, taken, pronoun] = [e for e, _ in kept], odds(tuple(w for _, w in kept))
-        return found
-
-
-def key(entry: Entry) -> str:
-    """What makes two entries differ."""
-    return entry.get("noun") or entry["text"]
 
 
 class Mention(NamedTuple):
@@ -112,7 +50,7 @@ class Story:
     def questions(self) -> list[tuple[str, str]]:
         """Every question that the story answers, with the answer; two of them close its text."""
         world, bound = self._writer.world, self._writer.bound
-        write = lambda nodes: "".join(_Writer(world, random.Random(0), bound).walk(nodes).out)  # noqa: E731
+        write = lambda nodes: "".join(_Writer(world, random.Random(0), bound).walk(nodes).out)
         return [(write(question), write(answer)) for question, answer in available(world.grammar, bound)]
 
     @property
@@ -174,7 +112,9 @@ class _Writer:
                 self.walk(node.branches[self.choose(node.odds)], counted)
             elif kind is Draw:
                 taken = tuple([key(self.bound[n]) for n in node.unlike if n in self.bound])
-                entries, odds = self.world.options(node.kind, taken, self.bound[node.of]["she"] if node.of else None)
+                entries, odds = self.world.options(
+                    node.kind, taken, self.bound[node.of]["she"] if node.of else None
+                )
                 entry = self.bound[node.name] = entries[self.choose(odds)]
                 self.say(entry, "text", node.article, False)
             elif kind is Note:

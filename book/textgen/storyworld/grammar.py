@@ -133,7 +133,9 @@ def parse_rule(text: str, rules: dict[str, tuple]) -> tuple:
         if match := SAY.match(body):
             free, article, name, attribute = match.groups()
             return Say(name, attribute or "text", bool(article), bool(free))
-        raise ValueError(f"The grammar has a slot {{{body}}}, which is none of {{x=class}}, {{x}}, {{!x=y}}, {{?n}}.")
+        raise ValueError(
+            f"The grammar has a slot {{{body}}}, which is none of {{x=class}}, {{x}}, {{!x=y}}, {{?n}}."
+        )
 
     def sequence(position: int) -> tuple[tuple, int]:
         nodes = []
@@ -185,8 +187,9 @@ def parse_entry(text: str) -> Entry:
 
 
 @lru_cache
-def load(path: Path = Path(__file__).with_name("grammar.txt")) -> Grammar:
+def load(path: Path | None = None) -> Grammar:
     """Read a grammar file; `grammar.txt` beside this module unless told otherwise."""
+    path = path or Path(__file__).with_name("grammar.txt")
     grammar, sources = Grammar(), {}
     for block in re.split(r"\n(?=[@:?])", "\n" + re.sub(r"(?m)^#.*\n", "", path.read_text("utf-8"))):
         sign, (name, *_) = block[:1], block[1:].split(None, 1) or [""]
@@ -201,15 +204,19 @@ def load(path: Path = Path(__file__).with_name("grammar.txt")) -> Grammar:
     while sources:  # a rule is parsed once all that it names are
         ready = [n for n, s in sources.items() if all(r in grammar.rules for r in re.findall(r"<(\w+)>", s))]
         if not ready:
-            raise ValueError(f"The grammar's rules {sorted(sources)} name each other or a rule that is not there.")
+            raise ValueError(
+                f"The grammar's rules {sorted(sources)} name each other or a rule that is not there."
+            )
         for name in ready:
             grammar.rules[name] = parse_rule(sources.pop(name), grammar.rules)
     for plot, pairs in grammar.questions.items():
         parsed = [(parse_rule(question, {}), parse_rule(answer, {})) for question, answer in pairs]
-        grammar.questions[plot] = [(q, a, frozenset(n.name for n in q + a if isinstance(n, Say))) for q, a in parsed]
+        grammar.questions[plot] = [
+            (q, a, frozenset(n.name for n in q + a if isinstance(n, Say))) for q, a in parsed
+        ]
     return grammar
 
 
 def article(word: str) -> str:
-    """"a" or "an", by the first letter ("umbrella" too; the grammar has no "unicorn")."""
+    """ "a" or "an", by the first letter ("umbrella" too; the grammar has no "unicorn")."""
     return "an" if word[0] in "aeiou" else "a"

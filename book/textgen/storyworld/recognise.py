@@ -12,8 +12,9 @@ from math import log2
 from os.path import commonprefix
 from typing import NamedTuple
 
-from .generate import World, available, key
+from .generate import available
 from .grammar import Ask, Choice, Draw, Entry, Note, Say, Text, article
+from .world import World, key
 
 
 class Recognised(NamedTuple):
@@ -47,7 +48,9 @@ class _Reader:
             self.reached = max(self.reached, position + len(commonprefix([piece, words])))
         return None
 
-    def read(self, nodes: tuple, position: int, bound: dict, probability: float) -> Iterator[tuple[int, dict, float]]:
+    def read(
+        self, nodes: tuple, position: int, bound: dict, probability: float
+    ) -> Iterator[tuple[int, dict, float]]:
         """Every way to derive a stretch of the text from `nodes`: where it ends, what is bound, its probability."""
         if not nodes:
             yield position, bound, probability
@@ -81,7 +84,9 @@ class _Reader:
                 words = entry["text"]
                 yield (f"{article(words)} {words}" if node.article else words), p, {node.name: entry}
 
-    def read_questions(self, count: int, rest: tuple, position: int, bound: dict, probability: float, asked=()):
+    def read_questions(
+        self, count: int, rest: tuple, position: int, bound: dict, probability: float, asked=()
+    ):
         """Every way to close the story with `count` questions that were not asked yet."""
         if count == 0:
             yield from self.read(rest, position, bound, probability)
@@ -102,7 +107,9 @@ def recognise(text: str, rule: str = "story", world: World | None = None) -> Rec
     reader = _Reader(text, world)
     ends = reader.read(world.grammar.rules[rule], 0, {}, 1.0)
     probability = sum(p for position, _, p in ends if position == len(text))
-    return Recognised(-log2(probability) if probability else None, reader.reached / len(text) if text else 0.0)
+    return Recognised(
+        -log2(probability) if probability else None, reader.reached / len(text) if text else 0.0
+    )
 
 
 def continuations(text: str, rule: str = "story", world: World | None = None) -> dict[str, float]:
@@ -113,6 +120,8 @@ def continuations(text: str, rule: str = "story", world: World | None = None) ->
     """
     world = world or World()
     reader = _Reader(text, world)
-    ended = sum(p for position, _, p in reader.read(world.grammar.rules[rule], 0, {}, 1.0) if position == len(text))
+    ended = sum(
+        p for position, _, p in reader.read(world.grammar.rules[rule], 0, {}, 1.0) if position == len(text)
+    )
     total = sum(reader.next.values()) + ended
     return {words: p / total for words, p in sorted(reader.next.items(), key=lambda item: -item[1])}
