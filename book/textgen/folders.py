@@ -53,7 +53,7 @@ class GPT2Folder:
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write ``config.json`` and ``model.safetensors`` as ``transformers.GPT2LMHeadModel`` reads them.
 
-        A ``window`` is noted in the config, but ``transformers`` does not know it: all layers are dense there.
+        A ``window`` is noted in the config, but ``transformers`` does not know it: there, layers are dense.
         """
         from safetensors.torch import save
 

@@ -223,10 +223,10 @@ class GPT(GPT2Folder, LanguageModel):
             if name.endswith("bias"):
                 nn.init.zeros_(p)
             elif p.dim() == 2:
-                # GPT-2's 0.02 belongs to its width of 768. A narrow model that starts with it learns to recall
-                # far later: its queries and keys begin too small to tell tokens apart.
+                # GPT-2's 0.02 belongs to its width of 768. A narrow model that starts with it learns to
+                # recall far later: its queries and keys begin too small to tell tokens apart.
                 std = 0.02 * (768 / config.n_embd) ** 0.5
-                # The 2 n_layer matrices that add to the stream start smaller, so that their sum does not grow.
+                # The 2 n_layer matrices that add to the stream start smaller, so that it does not grow.
                 nn.init.normal_(p, std=std / (2 * config.n_layer) ** 0.5 if "c_proj" in name else std)
 
     def head(self, x: Tensor) -> Tensor:
@@ -234,7 +234,7 @@ class GPT(GPT2Folder, LanguageModel):
         return F.linear(x, self.wte.weight)
 
     def forward(self, ids=None, targets=None, *, embeddings=None, head_mask=None, return_attention=False):
-        """Logits (B, T, vocab_size), loss and, with ``return_attention``, a list of weights (B, n_head, T, T).
+        """Logits (B, T, vocab_size), loss, and if asked for a list of attentions (B, n_head, T, T).
 
         ``embeddings`` (B, T, n_embd) may stand in for ``ids``; ``head_mask`` (n_layer, n_head) scales what
         each head says, 0 to silence it. Raises ValueError beyond ``block_size`` tokens.

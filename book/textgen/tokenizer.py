@@ -25,7 +25,7 @@ ONE_WORD = r" ?(?:\w+(?:'\w+)*|[^\w\s])|\s"  # a word or a mark with the space b
 class Tokenizer:
     """Turns text into a list of integers, and back without loss.
 
-    ``len(tokenizer)`` is the size of the vocabulary; ``.bos`` the id of ``<|endoftext|>``, 0 in every tokenizer
+    ``len(tokenizer)`` is the size of the vocabulary; ``.bos`` the id of ``<|endoftext|>``, 0 in all that are
     made here; ``.backend`` the Hugging Face object, for what this thin wrapper leaves out.
     """
 

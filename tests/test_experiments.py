@@ -1,0 +1,35 @@
+"""Every experiment runs at a tiny scale, and the recorded results are what the chapters expect."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = {"ladder": "--seeds 2 --steps 3 --stories 200 --test 20"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.stem)
+def test_an_experiment_runs(path, tmp_path, monkeypatch):
+    """With its own command, on little data, into a record elsewhere."""
+    record = tmp_path / "record.json"
+    monkeypatch.setattr(sys, "argv", [str(path), *TINY[path.stem].split(), "--record", str(record)])
+    runpy.run_path(str(path), run_name="__main__")
+    assert set(json.loads(record.read_text())) == set(json.loads(recorded(path.stem).read_text()))
+
+
+def recorded(name):
+    """Where the full run's figures lie."""
+    return ROOT / f"book/textgen/results/{name}.json"
+
+
+def test_the_gpt_recalls_and_the_lstm_does_not():
+    """The reason for attention: same size, same stories, same number of tokens, three seeds each."""
+    rungs = json.loads(recorded("ladder").read_text())["rungs"]
+    gpt, lstm = rungs["GPT"], rungs["LSTM"]
+    assert abs(gpt["parameters"] - lstm["parameters"]) < 0.1 * gpt["parameters"]
+    assert gpt["seeds"] == lstm["seeds"] == 3
+    assert min(min(values) for values in gpt["recall"].values()) >= 0.8
+    assert max(lstm["recall"]["name"]) < 0.8
