@@ -12,8 +12,7 @@ import huggingface_hub
 import pytest
 import textgen
 import torch
-from textgen import hub
-from textgen.models import GPT, GPTConfig
+from textgen import GPT, GPTConfig, hub
 from textgen.tokenizer import Tokenizer
 from transformers import AutoTokenizer, pipeline
 

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from textgen import metrics
-from textgen.models import GPT, LSTM, Bigram, BigramConfig, GPTConfig, LSTMConfig
+from textgen import GPT, LSTM, Bigram, BigramConfig, GPTConfig, LSTMConfig, metrics
 from textgen.tokenizer import Tokenizer
 
 TEXTS = ["Ada has a red hat.", "Bob sat.", "The hat of Ada was red, and Bob liked it."]

@@ -6,9 +6,9 @@ import random
 
 import pytest
 import safetensors.torch
+import textgen
 import torch
-from textgen import folders, models
-from textgen.models import GPT, LSTM, RNN, Bigram, GPTConfig, LSTMConfig, WindowMLP, WindowMLPConfig
+from textgen import GPT, LSTM, RNN, Bigram, GPTConfig, LSTMConfig, WindowMLP, WindowMLPConfig, folders
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -18,7 +18,7 @@ RUNGS = [Bigram, WindowMLP, RNN, LSTM, GPT]
 
 def make(rung, **settings):
     torch.manual_seed(0)
-    config = getattr(models, rung.__name__ + "Config")(**{"vocab_size": 19, "block_size": 24} | settings)
+    config = getattr(textgen, rung.__name__ + "Config")(**{"vocab_size": 19, "block_size": 24} | settings)
     return rung(config)
 
 

@@ -4,9 +4,8 @@ import json
 import warnings
 
 import pytest
-import torch
-
 import textgen
+import torch
 from textgen import hub, metrics, pretrain, storyworld
 
 FOLDER = hub.WEIGHTS / "pocket-gpt"

@@ -6,8 +6,7 @@ import warnings
 
 import pytest
 import torch
-from textgen import models
-from textgen.models import GPT, LSTM, RNN, Bigram, BigramConfig, GPTConfig, WindowMLP
+from textgen import GPT, LSTM, RNN, Bigram, BigramConfig, GPTConfig, WindowMLP, models
 from textgen.sample import filter_logits, generate, sample, uniforms
 from textgen.tokenizer import Tokenizer
 from transformers import GPT2LMHeadModel, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper

@@ -12,9 +12,8 @@ import pytest
 import safetensors.torch
 import textgen
 import torch
-from textgen import train
+from textgen import GPT, Bigram, BigramConfig, GPTConfig, train
 from textgen.checkpoint import FILE
-from textgen.models import GPT, Bigram, BigramConfig, GPTConfig
 
 BOOK = Path(textgen.__file__).parents[1]
 

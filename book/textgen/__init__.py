@@ -13,6 +13,7 @@ _MODULES = (
     "corpus",
     "tokenizer",
     "models",
+    "gpt",
     "train",
     "sample",
     "metrics",
@@ -29,9 +30,8 @@ _HOME = {
     "explore": "controls",
     "Tokenizer": "tokenizer",
 }
-_HOME |= {
-    name + end: "models" for name in ("Bigram", "WindowMLP", "RNN", "LSTM", "GPT") for end in ("", "Config")
-}
+for _name in ("Bigram", "WindowMLP", "RNN", "LSTM", "GPT"):
+    _HOME[_name] = _HOME[f"{_name}Config"] = "gpt" if _name == "GPT" else "models"
 
 
 def __getattr__(name: str):

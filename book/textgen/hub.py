@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from .folders import write_atomically
-from .models import GPT
+from .gpt import GPT
 from .tokenizer import Tokenizer
 
 WEIGHTS = Path(__file__).parent / "weights"
