@@ -7,6 +7,7 @@ import pytest
 import textgen
 import torch
 from textgen import hub, metrics, pretrain, storyworld
+from textgen.tokenizer import Tokenizer
 
 FOLDER = hub.WEIGHTS / "pocket-gpt"
 
@@ -36,12 +37,19 @@ def test_rounding_to_int8_loses_nothing_when_read_back():
 
 
 def test_the_mixture_holds_all_kinds_and_shares_no_text_between_splits():
-    """A fifth of the training documents come without the token of their kind."""
+    """A fifth of the training documents come without the token of their kind; a batch is long or short."""
     train, valid = pretrain.mixture(1000, "train"), pretrain.mixture(300, "valid", untyped=0)
-    assert {d.kind for d in train} == {*storyworld.KINDS, "bare"}
-    assert sum(d.kind == "bare" for d in train) == 0.2 * len(train)
-    assert {d.kind for d in valid} == set(storyworld.KINDS)
-    assert not {d.text for d in train} & {d.text for d in valid}
+    rows = train["long"] + train["short"]
+    assert {d.kind for d in rows} == {*storyworld.KINDS, "bare"}
+    assert sum(d.kind == "bare" for d in rows) == pytest.approx(0.2 * len(rows), rel=0.02)
+    held_out = valid["long"] + valid["short"]
+    assert {d.kind for d in held_out} == set(storyworld.KINDS)
+    assert not {d.text for d in rows} & {d.text for d in held_out}
+    tokenizer = Tokenizer.bpe([d.text for d in rows], vocab_size=600)
+    data = pretrain.Mixture(train, valid, tokenizer)
+    generator = torch.Generator().manual_seed(0)
+    widths = [data.batch("train", 8, 256, generator)[0].shape[1] for _ in range(40)]
+    assert 5 < sum(width > 90 for width in widths) < 35
 
 
 def test_pretraining_end_to_end(tmp_path, capsys):
@@ -56,6 +64,9 @@ def test_pretraining_end_to_end(tmp_path, capsys):
     assert "nats per token" in capsys.readouterr().out
     again = pretrain.measure(model, tokenizer, 10)
     assert again == {name: figures[name] for name in again}
+    further = tmp_path / "further"
+    pretrain.main([*options.split(), "--start", str(folder), "--folder", str(further)])
+    assert textgen.load(further)[0].config == model.config
 
 
 @pytest.fixture(scope="module")

@@ -22,22 +22,35 @@ from .storyworld import Document
 from .tokenizer import Tokenizer
 from .train import fit
 
-SHARES = {"story": 0.50, "intro": 0.10, "qa": 0.22, "pair": 0.14, "code": 0.02, "sum": 0.02}
+SHARES = {"story": 0.40, "intro": 0.10, "qa": 0.35, "pair": 0.06, "code": 0.07, "sum": 0.02}
+LONG = ("story", "intro")
 UNTYPED = 0.2  # share of documents that come without their kind's token, so that a bare prompt works too
 
 
-def mixture(n: int, split: str, untyped: float = UNTYPED) -> list[Document]:
-    """`n` documents of all kinds by `SHARES`, some of them without the token of their kind."""
-    rows = [
-        d
-        for kind, share in SHARES.items()
-        for d in storyworld.documents(math.ceil(n * share), kind, 0, split)
-    ]
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
-    bare = int(untyped * len(rows))
-    return [Document("bare", rows[i].text, rows[i].prompt, rows[i].answer) for i in order[:bare]] + [
-        rows[i] for i in order[bare:]
-    ]
+def mixture(n: int, split: str, seed: int = 0, untyped: float = UNTYPED) -> dict[str, list[Document]]:
+    """`n` documents by `SHARES`, the "long" and the "short"; some come without the token of their kind."""
+    groups = {"long": [], "short": []}
+    for kind, share in SHARES.items():
+        for i, d in enumerate(storyworld.documents(math.ceil(n * share), kind, seed, split)):
+            bare = untyped and i % round(1 / untyped) == 0
+            document = Document("bare", d.text, d.prompt, d.answer) if bare else d
+            groups["long" if kind in LONG else "short"].append(document)
+    return groups
+
+
+class Mixture:
+    """Data for `fit`: each batch holds long documents or short ones, so that little of it is padding."""
+
+    def __init__(self, train: dict, valid: dict, tokenizer: Tokenizer):
+        """Take what `mixture` makes; a group comes as often as its share of the documents."""
+        self.tokenizer = tokenizer
+        self.groups = [corpus.stories(train[group], valid[group], tokenizer) for group in train]
+        self.shares = torch.tensor([float(len(documents)) for documents in train.values()])
+
+    def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
+        """Return `(ids, targets)`, int64 tensors (B, T), of one group."""
+        group = int(torch.multinomial(self.shares, 1, generator=generator))
+        return self.groups[group].batch(split, batch_size, block_size, generator)
 
 
 @torch.no_grad()
@@ -112,6 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--folder", type=Path, default=hub.WEIGHTS / "pocket-gpt", help="where the model goes"
     )
+    parser.add_argument("--start", type=Path, help="a folder to go on from, instead of from nothing")
     parser.add_argument("--documents", type=int, default=200_000, help="documents to train on")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -125,13 +139,18 @@ def main(arguments: list[str] | None = None) -> None:
     a = parser.parse_args(arguments)
 
     start = time.perf_counter()
-    train, valid = mixture(a.documents, "train"), mixture(2000, "valid", untyped=0)
-    tokenizer = Tokenizer.bpe([d.text for d in train[:20_000]], vocab_size=a.vocab_size)
-    data = corpus.stories(train, valid, tokenizer)
-    torch.manual_seed(a.seed)
-    model = GPT(GPTConfig(vocab_size=len(tokenizer), n_layer=a.n_layer, n_embd=a.n_embd))
+    train, valid = mixture(a.documents, "train", a.seed), mixture(2000, "valid", untyped=0)
+    if a.start:
+        model, tokenizer = hub.load(a.start)
+    else:
+        sample = [d.text for documents in train.values() for d in documents[:10_000]]
+        tokenizer = Tokenizer.bpe(sample, vocab_size=a.vocab_size)
+        torch.manual_seed(a.seed)
+        model = GPT(GPTConfig(vocab_size=len(tokenizer), n_layer=a.n_layer, n_embd=a.n_embd))
+    data = Mixture(train, valid, tokenizer)
     print(
-        f"{len(train):,} documents in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters"
+        f"documents ready in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters",
+        flush=True,
     )
 
     history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, checkpoint=a.checkpoint)
