@@ -240,9 +240,9 @@ def test_bias_sets_the_pronoun_of_a_job():
     """P(she | job) is (1 + bias) / 2 for the first half of the jobs."""
     jobs = [e["text"] for e in load().classes["job"]]
     she = {True: [], False: []}
-    for document in documents(4000, "qa", world=World(bias=0.6)):
-        if match := re.match(r"\w+ is an? (\w+)\. (She|He)", document.text):
-            she[jobs.index(match[1]) < len(jobs) // 2].append(match[2] == "She")
+    for story in stories(4000, world=World(bias=0.6)):
+        if match := re.search(r"(She|He) worked as an? (\w+)", story.text):
+            she[jobs.index(match[2]) < len(jobs) // 2].append(match[1] == "She")
     assert abs(sum(she[True]) / len(she[True]) - 0.8) < 0.05
     assert abs(sum(she[False]) / len(she[False]) - 0.2) < 0.05
     biased = stories(50, world=World(bias=0.6))
