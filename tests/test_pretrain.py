@@ -67,6 +67,8 @@ def test_pretraining_end_to_end(tmp_path, capsys):
     further = tmp_path / "further"
     pretrain.main([*options.split(), "--start", str(folder), "--folder", str(further)])
     assert textgen.load(further)[0].config == model.config
+    assert len(json.loads((further / "figures.json").read_text())["runs"]) == 2
+    assert (further / "README.md").read_text().count("python -m textgen.pretrain") == 2
 
 
 @pytest.fixture(scope="module")

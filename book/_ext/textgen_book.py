@@ -91,6 +91,9 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
     body = context.get("body") or ""
     if LOCAL:
         body = CDN.sub(lambda match: context["pathto"]("_static/vendor/" + match[1], 1), body)
+    # require.js gives up on a file after seven seconds, which a slow line or machine may need
+    patient = "<script>var require = {waitSeconds: 0};</script>"
+    body = re.sub(r'(?=<script src="[^"]*/require\.min\.js")', patient, body, count=1)
     # bertviz's menus have no label that a screen reader could say
     body = re.sub(r"<select(?![^>]*aria-label)", '<select aria-label="Choose"', body)
     # the list of sources says it is a list, and its items do not say that they are items

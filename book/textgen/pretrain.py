@@ -90,11 +90,11 @@ trained on Storyworld's stories, introductions, questions and answers, English a
 and sums. It knows no other world. Every document begins with `<|endoftext|>` and, four times out of five, with its kind,
 such as `<|story|>`. Any program that reads GPT-2 folders runs it.
 
-Made by
+Made on two shared CPU cores by
 
-    python -m textgen.pretrain {arguments}
+{commands}
 
-in {seconds:,} seconds on two shared CPU cores ({tokens:,} tokens). On 1,000 held-out texts of each kind:
+On 1,000 held-out texts of each kind:
 
 | figure | value |
 | --- | --- |
@@ -105,16 +105,15 @@ stored as float32. Weights and text are under the licence of the course.
 """
 
 
-def save_card(folder: Path, figures: dict, arguments: list[str]) -> None:
-    """Write the figures as JSON, and a README with them and the command."""
-    table = "\n".join(
-        f"| {name} | {value} |"
-        for name, value in figures.items()
-        if name not in ("parameters", "tokens", "seconds")
+def save_card(folder: Path, figures: dict) -> None:
+    """Write the figures as JSON, and a README with them and the commands."""
+    values = {name: value for name, value in figures.items() if name not in ("parameters", "runs")}
+    table = "\n".join(f"| {name} | {value} |" for name, value in values.items())
+    commands = "\n".join(
+        f"    {run['command']}   # {run['tokens']:,} tokens, {run['seconds']:,} seconds"
+        for run in figures["runs"]
     )
-    card = CARD.format(**figures, arguments=" ".join(arguments), table=table).replace(
-        "pretrain \n", "pretrain\n"
-    )
+    card = CARD.format(parameters=figures["parameters"], commands=commands, table=table)
     write_atomically(folder / "README.md", card)
     write_atomically(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
 
@@ -158,16 +157,15 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")
     round_to_int8(model.cpu())
     figures = measure(model, tokenizer, a.measure)
-    figures |= {
-        "parameters": model.num_parameters(),
-        "tokens": history.tokens,
-        "seconds": round(history.seconds),
-    }
+    command = " ".join(["python -m textgen.pretrain", *(sys.argv[1:] if arguments is None else arguments)])
+    run = {"command": command, "tokens": history.tokens, "seconds": round(history.seconds)}
+    before = json.loads((a.start / "figures.json").read_text())["runs"] if a.start else []
+    figures |= {"parameters": model.num_parameters(), "runs": [*before, run]}
     print(json.dumps(figures, indent=2))
     model.save_pretrained(a.folder)
     tokenizer.save_pretrained(a.folder)
     hub.write_sums(a.folder)
-    save_card(a.folder, figures, sys.argv[1:] if arguments is None else arguments)
+    save_card(a.folder, figures)
 
 
 if __name__ == "__main__":
