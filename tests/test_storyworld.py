@@ -43,7 +43,7 @@ def small_world():
     wanted = {"name": 2, "animal": 2, "place": 3, "object": 2}
     classes = {k: v[: wanted.get(k, 1)] for k, v in grammar.classes.items()}
     questions = {
-        plot: pairs[2:4] if plot == "any" else pairs[:1] for plot, pairs in grammar.questions.items()
+        plot: pairs[1:3] if plot == "any" else pairs[:1] for plot, pairs in grammar.questions.items()
     }
     rules = {name: reduced(nodes) for name, nodes in grammar.rules.items()}
     return World(grammar=replace(grammar, classes=classes, rules=rules, questions=questions))
