@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def run_sphinx(fresh: bool) -> tuple[int, list[str]]:
             if not any(noise in line for noise in NOISE):
                 print(line, end="", flush=True)
             if "FAILED CELL" in line:
-                failed.append(line[line.index("FAILED CELL") :].strip())
+                failed.append(re.sub(r"\x1b\[[\d;]*m", "", line[line.index("FAILED CELL") :]).strip())
     return sphinx.returncode, failed
 
 
