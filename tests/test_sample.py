@@ -5,8 +5,9 @@ import random
 import warnings
 
 import pytest
+import textgen
 import torch
-from textgen import GPT, LSTM, RNN, Bigram, BigramConfig, GPTConfig, WindowMLP, models
+from textgen import GPT, LSTM, RNN, Bigram, BigramConfig, GPTConfig, WindowMLP
 from textgen.sample import filter_logits, generate, sample, uniforms
 from textgen.tokenizer import Tokenizer
 from transformers import GPT2LMHeadModel, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
@@ -18,7 +19,7 @@ LETTERS = Tokenizer.char(["abcdefghijklmnop qrstuvwxyz"], specials=["<|story|>"]
 
 def make(rung, block_size=64, seed=0):
     """A model of letters with strong, random opinions, in float64: roads that differ by rounding stay one."""
-    config = getattr(models, rung.__name__ + "Config")(vocab_size=len(LETTERS), block_size=block_size)
+    config = getattr(textgen, rung.__name__ + "Config")(vocab_size=len(LETTERS), block_size=block_size)
     torch.manual_seed(seed)
     model = rung(config).double().eval()
     for p in model.parameters():
