@@ -22,9 +22,11 @@ from textgen.folders import write_atomically
 from textgen.tokenizer import Tokenizer
 
 RECORD = ROOT / "book/textgen/results/ladder.json"
-STEPS, BATCH_SIZE = 850, 24  # the GPT needs about 90 seconds for these on two cores
+STEPS, BATCH_SIZE = 1100, 24  # the GPT needs about 90 seconds for these on two cores
 RUNGS = {  # model, its settings, and how it is trained where it differs from the others
     "Bigram": (textgen.Bigram, textgen.BigramConfig, {}, {"lr": 0.1, "weight_decay": 0.0}),
+    "WindowMLP": (textgen.WindowMLP, textgen.WindowMLPConfig, {"n_embd": 64, "n_hidden": 360, "window": 8}, {}),
+    "RNN": (textgen.RNN, textgen.RNNConfig, {"n_embd": 96, "n_hidden": 365}, {}),
     "LSTM": (textgen.LSTM, textgen.LSTMConfig, {"n_embd": 96, "n_hidden": 208}, {}),
     "GPT": (textgen.GPT, textgen.GPTConfig, {"block_size": 192, "n_layer": 3, "n_head": 4, "n_embd": 96}, {}),
 }

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = {"ladder": "--seeds 2 --steps 3 --stories 3000 --test 20"}
+TINY = {
+    "ladder": "--seeds 2 --steps 3 --stories 3000 --test 20",
+    "windows": "--windows 1 2 --seeds 2 --steps 3 --stories 3000 --test 20",
+}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.stem)
@@ -26,14 +29,10 @@ def recorded(name):
 
 
 def test_the_gpt_recalls_and_the_lstm_does_not():
-    """The reason for attention: same size, same stories, same number of tokens, three seeds each.
-
-    With this budget recall of the colour had not come in one seed of three: it comes in jumps.
-    """
+    """The reason for attention: same size, same stories, same number of tokens, three seeds each."""
     rungs = json.loads(recorded("ladder").read_text())["rungs"]
     gpt, lstm = rungs["GPT"], rungs["LSTM"]
     assert abs(gpt["parameters"] - lstm["parameters"]) < 0.1 * gpt["parameters"]
     assert gpt["seeds"] == lstm["seeds"] == 3
-    assert min(gpt["recall"]["name"] + gpt["recall"]["object"]) >= 0.8
-    assert sum(recall >= 0.8 for recall in gpt["recall"]["colour"]) >= 2
+    assert min(min(values) for values in gpt["recall"].values()) >= 0.8
     assert max(max(values) for values in lstm["recall"].values()) < 0.2

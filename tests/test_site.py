@@ -140,6 +140,7 @@ def visits(browser, address, pages) -> dict[str, dict]:
             page.evaluate(axe.read_text())
             seen[name] |= {scheme: serious(page, scheme) for scheme in ("light", "dark")}
             page.set_viewport_size({"width": 390, "height": 844})
+            seen[name]["narrow"] = serious(page, "light")
             seen[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
     return seen
 
@@ -172,9 +173,9 @@ def test_no_page_scrolls_sideways_on_a_telephone(visits):
     assert not {name: seen["width"] for name, seen in visits.items() if seen["width"] > 390}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visits, scheme):
-    assert not {name: seen[scheme] for name, seen in visits.items() if seen[scheme]}
+@pytest.mark.parametrize("look", ["light", "dark", "narrow"])
+def test_axe_finds_nothing_serious(visits, look):
+    assert not {name: seen[look] for name, seen in visits.items() if seen[look]}
 
 
 def test_every_image_says_what_it_shows(visits):

@@ -98,6 +98,8 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
     body = re.sub(r"<select(?![^>]*aria-label)", '<select aria-label="Choose"', body)
     # the list of sources says it is a list, and its items do not say that they are items
     body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    # a formula wider than a telephone scrolls, which the keyboard can do only where it can go
+    body = body.replace('<div class="math notranslate', '<div tabindex="0" class="math notranslate')
     run = NbMetadataCollector.get_exec_data(app.env, pagename) if doctree else None
     if run and run["runtime"]:
         line = f'<p class="run-time">It took {run["runtime"]:.0f} seconds to run this page for the book.</p>'

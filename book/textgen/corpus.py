@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from .folders import write_atomically
+
 SHAKESPEARE = (  # 1.1 MB of plays, put together by Andrej Karpathy for char-rnn (2015)
     "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
     "/data/tinyshakespeare/input.txt"
@@ -144,10 +146,7 @@ def shakespeare(tokenizer="char", timeout: float = 10) -> Windows:
             raise ValueError(
                 f"The Shakespeare that came is not the text it should be (wrong SHA-256): {works}."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_bytes(content)
-        os.replace(scratch, path)
+        write_atomically(path, content)
     return text_file(path, tokenizer)
 
 

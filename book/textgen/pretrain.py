@@ -125,8 +125,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--folder", type=Path, default=hub.WEIGHTS / "pocket-gpt", help="where the model goes"
     )
     parser.add_argument("--start", type=Path, help="a folder to go on from, instead of from nothing")
-    parser.add_argument("--documents", type=int, default=200_000, help="documents to train on")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--documents", type=int, default=320_000, help="documents to train on")
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--lr", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--n-layer", type=int, default=4)
