@@ -1,6 +1,7 @@
 """One control, two lives: live widgets in a notebook, pictures in a book build, one `draw` for both."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -303,3 +304,14 @@ def test_in_a_browser_words_stay_words(page):
     assert block.locator("p").first.inner_text() == "<img src=x onerror=alert(1)> and 1"
     assert block.locator("img").count() == 0
     assert "onerror" in block.locator(".textgen-explore-said").text_content()
+
+
+def test_a_frame_holds_scripts_and_shows_text_as_text():
+    """Nothing of the page inside leaks out of the frame's attribute, whatever it holds."""
+    page = '<select id="a"></select><script>if (1 < 2 && "x") alert(1)</script>'
+    frame = controls.framed(page, 'a "title"', 300)
+    (found,) = re.findall(
+        r'^<iframe title="([^"]*)" style="[^"]*height:300px[^"]*" srcdoc="([^"]*)"></iframe>$', frame
+    )
+    title, inside = map(html.unescape, found)
+    assert title == 'a "title"' and inside.endswith(page.replace("<select", '<select aria-label="Choose"'))

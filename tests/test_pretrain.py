@@ -64,11 +64,8 @@ def test_pretraining_end_to_end(tmp_path, capsys):
     assert "nats per token" in capsys.readouterr().out
     again = pretrain.measure(model, tokenizer, 10)
     assert again == {name: figures[name] for name in again}
-    further = tmp_path / "further"
-    pretrain.main([*options.split(), "--start", str(folder), "--folder", str(further)])
-    assert textgen.load(further)[0].config == model.config
-    assert len(json.loads((further / "figures.json").read_text())["runs"]) == 2
-    assert (further / "README.md").read_text().count("python -m textgen.pretrain") == 2
+    card = (folder / "README.md").read_text()
+    assert figures["command"] in card and f"| ratio | {figures['ratio']} |" in card
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,8 @@ THEME = {
 }
 USES = {  # any other script -> what on a page needs it
     "tex-mml-chtml": ".math",
-    "require.min": "[id^=bertviz-]",
-    "d3.min": "[id^=bertviz-]",
-    "jquery.min": "[id^=bertviz-]",
     "explore": ".textgen-explore",
+    "live": ".textgen-live",
     "clipboard.min": ".highlight",
     "copybutton": ".highlight",
     "togglebutton": ".toggle, .dropdown",
@@ -212,6 +210,23 @@ def test_sliders_answer_the_keyboard_from_a_file(browser, site, chapters):
                     tried += block.evaluate(seen) != before
             assert not page.troubles
     assert tried, "no chapter has a control that changes its picture"
+
+
+def test_frames_are_alive_without_a_network(browser, site, chapters):
+    """bertviz draws its lines in each frame, also in the one that a menu puts in its place."""
+    drawn, mark = 0, "svg line, svg path, svg rect"
+    for name in chapters:
+        with reader(browser, site.as_uri()) as page:
+            settle(page, f"{site.as_uri()}/book/{name}.html")
+            for block in page.locator(".textgen-explore:has(iframe)").all():
+                block.frame_locator("iframe").locator(mark).first.wait_for(state="attached")
+                block.locator("select").select_option(index=1)
+                frame = block.frame_locator("iframe")
+                frame.locator(mark).first.wait_for(state="attached")
+                assert frame.locator("select:not([aria-label])").count() == 0
+                drawn += 1
+            assert not page.troubles, name
+    assert drawn
 
 
 def test_buttons_lead_to_the_right_file(visits, address, site, chapters):

@@ -1,16 +1,20 @@
 """Sphinx extension of the book: what Jupyter Book leaves to do for a site that needs no network.
 
-It sets the static flag that `textgen.explore` reads, takes the repository's address from pyproject.toml,
+It sets the static flag that `textgen.explore` and `textgen.live` read, takes the repository's address from pyproject.toml,
 keeps links between pages inside the book, names the cell that raised, serves MathJax and bertviz's scripts
 from the site itself, and loads a script only on a page where something uses it.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import shutil
+import sys
 import tomllib
+import zlib
 from pathlib import Path
 
 from myst_nb.sphinx_ import NbMetadataCollector
@@ -19,7 +23,7 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "node_modules"
-EXPLORE = [ROOT / "book/textgen/explore.js", ROOT / "book/textgen/explore.css"]
+CONTROLS = [ROOT / "book/textgen" / name for name in ("explore.js", "explore.css", "live.css")]
 LOG = logging.getLogger(__name__)
 
 # What the site serves itself after `npm ci`: file or folder in node_modules -> place under _static/vendor.
@@ -56,7 +60,7 @@ def repository() -> str:
 def configure(app, config) -> None:
     """Point the buttons at the repository and MathJax at the site's own copy."""
     config.html_theme_options |= {"repository_url": repository(), "repository_branch": "main"}
-    config.html_static_path += [str(path) for path in EXPLORE if path.exists()]
+    config.html_static_path += [str(path) for path in CONTROLS if path.exists()]
     if LOCAL:
         config.mathjax_path = "vendor/mathjax/tex-mml-chtml.js"
 
@@ -91,11 +95,6 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
     body = context.get("body") or ""
     if LOCAL:
         body = CDN.sub(lambda match: context["pathto"]("_static/vendor/" + match[1], 1), body)
-    # require.js gives up on a file after seven seconds, which a slow line or machine may need
-    patient = "<script>var require = {waitSeconds: 0};</script>"
-    body = re.sub(r'(?=<script src="[^"]*/require\.min\.js")', patient, body, count=1)
-    # bertviz's menus have no label that a screen reader could say
-    body = re.sub(r"<select(?![^>]*aria-label)", '<select aria-label="Choose"', body)
     # the list of sources says it is a list, and its items do not say that they are items
     body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
     # a formula wider than a telephone scrolls, which the keyboard can do only where it can go
@@ -108,6 +107,10 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
     if 'class="textgen-explore' in body:
         app.add_js_file("explore.js", defer="defer")
         app.add_css_file("explore.css")
+    if models := set(re.findall(r'class="textgen-live" data-model="([\w-]+)"', body)):
+        publish_models(Path(app.outdir) / "_static", models)
+        app.add_js_file("live.js", defer="defer")
+        app.add_css_file("live.css")
 
     def needed(script) -> bool:
         text = str(script.filename or "") + script.attributes.get("body", "")
@@ -115,6 +118,24 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
 
     scripts = {(str(s.filename), s.attributes.get("body")): s for s in context["script_files"] if needed(s)}
     context["script_files"] = list(scripts.values())  # each once
+
+
+def publish_models(static: Path, names: set[str]) -> None:
+    """Write what pages with live controls need: live.js, and each model as a script that is loaded on first use.
+
+    Both are classic scripts, because file:// refuses modules and fetch. The model carries its CRC-32.
+    """
+    sys.path.insert(0, str(ROOT / "book"))
+    from textgen import hub, player
+
+    module = re.sub(r"^export (default .*)?", "", player.script(), flags=re.MULTILINE)
+    (static / "live").mkdir(parents=True, exist_ok=True)
+    (static / "live.js").write_text(f'(() => {{\n"use strict";\n{module}}})();\n', encoding="utf-8")
+    for name in names:
+        packed = player.pack(*hub.load(name))
+        model = json.dumps({"crc32": zlib.crc32(packed), "base64": base64.b64encode(packed).decode()})
+        script = f"(globalThis.textgenModels ??= {{}})[{json.dumps(name)}] = {model};\n"
+        (static / "live" / f"{name}.js").write_text(script, encoding="utf-8")
 
 
 def copy_vendor(app, exception) -> None:

@@ -143,6 +143,18 @@ class Explore:
         return block
 
 
+def framed(page: str, title: str, height: int) -> str:
+    """Put HTML that brings scripts of its own, as bertviz's does, into a frame of `height` pixels.
+
+    A browser runs scripts that come with a page or a frame, but none that a control puts in later.
+    """
+    # require.js gives up on a file after seven seconds, which a slow line or machine may need
+    page = "<script>var require = {waitSeconds: 0};</script>" + page
+    page = page.replace("<select", '<select aria-label="Choose"')  # words for who cannot see the menu
+    style = f"width:100%;height:{height}px;border:0;background:#fff"
+    return f'<iframe title="{escape(title)}" style="{style}" srcdoc="{escape(page)}"></iframe>'
+
+
 def in_book() -> bool:
     """Tell whether the book is being built: its pages have no kernel, so nothing may need one."""
     return os.environ.get(BOOK_BUILD) == "1"
