@@ -25,18 +25,23 @@ RECORD = ROOT / "book/textgen/results/ladder.json"
 STEPS, BATCH_SIZE = 1100, 24  # the GPT needs about 90 seconds for these on two cores
 RUNGS = {  # model, its settings, and how it is trained where it differs from the others
     "Bigram": (textgen.Bigram, textgen.BigramConfig, {}, {"lr": 0.1, "weight_decay": 0.0}),
-    "WindowMLP": (textgen.WindowMLP, textgen.WindowMLPConfig, {"n_embd": 64, "n_hidden": 360, "window": 8}, {}),
+    "WindowMLP": (
+        textgen.WindowMLP,
+        textgen.WindowMLPConfig,
+        {"n_embd": 64, "n_hidden": 360, "window": 8},
+        {},
+    ),
     "RNN": (textgen.RNN, textgen.RNNConfig, {"n_embd": 96, "n_hidden": 365}, {}),
     "LSTM": (textgen.LSTM, textgen.LSTMConfig, {"n_embd": 96, "n_hidden": 208}, {}),
     "GPT": (textgen.GPT, textgen.GPTConfig, {"block_size": 192, "n_layer": 3, "n_head": 4, "n_embd": 96}, {}),
 }
 
 
-def run(name: str, seed: int, train: list, test: list, steps: int) -> dict:
-    """Train one rung with one seed; its figures on the held-out stories."""
+def run(rungs: dict, name: str, seed: int, train: list, test: list, steps: int) -> dict:
+    """Train one of the rungs with one seed; its figures on the held-out stories."""
     tokenizer = Tokenizer.word([story.text for story in train])
     data = corpus.stories(train, storyworld.stories(200, split="valid"), tokenizer)
-    kind, config, settings, training = RUNGS[name]
+    kind, config, settings, training = rungs[name]
     torch.manual_seed(seed)
     model = kind(config(vocab_size=len(tokenizer), **settings))
     history = textgen.fit(model, data, steps=steps, batch_size=BATCH_SIZE, seed=seed, **training)
@@ -68,24 +73,25 @@ def summary(runs: list[dict]) -> dict:
     }
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure the rungs asked for and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rungs", nargs="+", default=list(RUNGS), choices=RUNGS)
+def record(rungs: dict, path: Path, command: str, arguments: list[str] | None = None) -> None:
+    """Measure the rungs asked for and write the record, with the command that makes it."""
+    parser = argparse.ArgumentParser(command)
+    parser.add_argument("--rungs", nargs="+", default=list(rungs), choices=rungs)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--stories", type=int, default=20_000, help="stories to train on")
     parser.add_argument("--test", type=int, default=1_000, help="held-out stories to measure on")
-    parser.add_argument("--record", type=Path, default=RECORD)
+    parser.add_argument("--record", type=Path, default=path)
     a = parser.parse_args(arguments)
     train, test = storyworld.stories(a.stories), storyworld.stories(a.test, split="test")
-    record = json.loads(a.record.read_text()) if a.record.exists() else {"rungs": {}}
-    record |= {"command": "python experiments/ladder.py", "entropy": round(storyworld.entropy(test), 4)}
+    found = json.loads(a.record.read_text()) if a.record.exists() else {"rungs": {}}
+    found |= {"command": command, "entropy": round(storyworld.entropy(test), 4)}
     for name in a.rungs:
-        record["rungs"][name] = summary([run(name, seed, train, test, a.steps) for seed in range(a.seeds)])
-        ordered = {rung: record["rungs"][rung] for rung in RUNGS if rung in record["rungs"]}
-        write_atomically(a.record, json.dumps(record | {"rungs": ordered}, indent=2) + "\n")
+        runs = [run(rungs, name, seed, train, test, a.steps) for seed in range(a.seeds)]
+        found["rungs"][name] = summary(runs)
+        ordered = {rung: found["rungs"][rung] for rung in rungs if rung in found["rungs"]}
+        write_atomically(a.record, json.dumps(found | {"rungs": ordered}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    record(RUNGS, RECORD, "python experiments/ladder.py")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from textgen import GPT, LSTM, Bigram, BigramConfig, GPTConfig, LSTMConfig, metrics
+from textgen import GPT, LSTM, Bigram, BigramConfig, GPTConfig, LSTMConfig, metrics, storyworld
 from textgen.tokenizer import Tokenizer
 
 TEXTS = ["Ada has a red hat.", "Bob sat.", "The hat of Ada was red, and Bob liked it."]
@@ -235,3 +235,44 @@ def test_exact_match_wants_the_end_too():
         assert metrics.exact_match(oracle, tokenizer, [("Q: hat? A:", " red.")]) == expected
     with pytest.raises(ValueError, match="pairs is empty"):
         metrics.exact_match(oracle, tokenizer, [])
+
+
+def test_every_true_story_is_grammatical_and_so_are_its_sentences():
+    assert metrics.grammatical(storyworld.stories(150, split="test")) == (1, 1)
+
+
+STORY = "Zoe was a shy goat who lived by the mill. Zoe had a red hat from her uncle."
+SENTENCES = {  # by itself: what must agree inside it, and what only the story before could tell
+    " Ada had a red hat from her uncle.": True,
+    " Ada had a red hat from his uncle.": False,
+    " Ada had a red hat from.": False,
+    " Ada had a red hat": False,
+    " Ada had an red hat from her uncle.": False,
+    ' "Have you seen my red hat?"': True,
+    " he asked Ada the fox.": True,
+    " he asked Ada the hat.": False,
+    ' Tell me and the red hat is yours," said Otto.': True,
+    " They searched the mill and found the red hat on top of the wall.": True,
+    " Q: Who has the hat now? A: Nobody.": True,
+    " Q: Who has the hat now? A: Otto.": True,
+    " Q: Who has the hat now? A: red.": False,
+    " Q: What colour was the hat? A: red.": True,
+    " Q: What is my name? A: My name is Ada.": False,  # a question of another kind of document
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_sentence_counts_by_itself(sentence):
+    assert metrics.grammatical(STORY + sentence)[1] == pytest.approx((2 + SENTENCES[sentence]) / 3)
+
+
+def test_a_story_counts_when_it_is_right_to_its_end():
+    story = next(s for s in storyworld.stories(50) if "What colour was the" in s.questions[1][0])
+    wrong = story.text[: story.text.rindex(" A: ")] + " A: Nobody."
+    assert metrics.grammatical([story.text, wrong, story.text[:-1], story.text[:60]])[0] == 0.25
+    forgets = story.text.replace(
+        story.facts["colour"], "red" if story.facts["colour"] != "red" else "blue", 1
+    )
+    assert metrics.grammatical(forgets) == (0, 1)  # each sentence is fine, and two of them disagree
+    with pytest.raises(ValueError, match="texts holds no sentence"):
+        metrics.grammatical([])

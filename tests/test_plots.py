@@ -126,3 +126,20 @@ def test_ladder_grows_and_names_the_finish_line():
     assert plots.pixels(second).height > plots.pixels(first).height
     with pytest.raises(ValueError, match="at least one rung"):
         plots.ladder({}, 0.185)
+
+
+def test_recall_by_distance_has_a_panel_a_kind_and_a_line_a_model():
+    near = {("name", 4): 0.5, ("name", 7): 0.25, ("colour", 7): 0.125}  # no colour is asked for at 4 to 6
+    far = {("name", 4): 1.0, ("name", 7): 1.0, ("colour", 7): 0.75}
+    figure = plots.recall_by_distance({"WindowMLP": near, "GPT": far})
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["colour", "name"]
+    colour, name = figure.axes
+    assert [line.get_ydata().tolist() for line in name.lines] == [[0.5, 0.25], [1.0, 1.0]]
+    assert np.isnan(colour.lines[0].get_ydata()[0]) and colour.lines[0].get_ydata()[1] == 0.125
+    assert [label.get_text() for label in name.get_xticklabels()] == ["4–6", "7+"]
+    assert len({(line.get_marker(), line.get_linestyle()) for line in name.lines}) == 2
+    words = plots.alt_text(figure)
+    assert "WindowMLP, colour: 0.12 at 7+ words" in words and "GPT, name: 1.00 at 4–6, 1.00 at 7+" in words
+    plots.pixels(figure)
+    with pytest.raises(ValueError, match="none of them empty"):
+        plots.recall_by_distance({"GPT": {}})

@@ -19,6 +19,7 @@ _MODULES = (
     "metrics",
     "hub",
     "controls",
+    "player",
     "plots",
     "check",
 )
@@ -28,6 +29,7 @@ _HOME = {
     "fit": "train",
     "bits_per_char": "metrics",
     "explore": "controls",
+    "live": "player",
     "Tokenizer": "tokenizer",
 }
 for _name in ("Bigram", "WindowMLP", "RNN", "LSTM", "GPT"):

@@ -32,7 +32,7 @@ def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
             raise FileNotFoundError(
                 f'name must be "pocket-gpt", "gpt2" or a folder with a GPT-2 in it, but there is no {folder}.'
             )
-        _verify(folder)
+        verify(folder)
     model, tokenizer = GPT.from_pretrained(folder), Tokenizer.from_file(folder / "tokenizer.json")
     if len(tokenizer) > model.config.vocab_size:
         raise ValueError(
@@ -42,13 +42,14 @@ def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
     return model, tokenizer
 
 
-def write_sums(folder: str | os.PathLike) -> None:
+def write_sums(folder: str | os.PathLike, names: tuple[str, ...] = FILES) -> None:
     """Write ``SHA256SUMS`` for what the folder's model and tokenizer consist of."""
-    lines = [f"{_sha256(Path(folder) / name)}  {name}\n" for name in FILES]
+    lines = [f"{_sha256(Path(folder) / name)}  {name}\n" for name in names]
     write_atomically(Path(folder) / SUMS, "".join(lines))
 
 
-def _verify(folder: Path) -> None:
+def verify(folder: Path) -> None:
+    """Hold the files of a folder against its ``SHA256SUMS``, if it has one; raises ValueError where they differ."""
     if not (folder / SUMS).is_file():
         return
     for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():

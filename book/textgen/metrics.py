@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from textgen.corpus import as_text
+from textgen.storyworld import recognise, sentences
 
 LOGITS = 2**26  # most logits computed at once: 256 MB
 
@@ -51,6 +52,21 @@ def average(rows: list[tuple[str, int, bool]], edges: tuple[int, ...] = ()) -> d
         least = max((edge for edge in edges if edge <= distance), default=0)
         groups.setdefault((kind, least) if edges else kind, []).append(correct)
     return {key: sum(found) / len(found) for key, found in sorted(groups.items())}
+
+
+def grammatical(texts) -> tuple[float, float]:
+    """Fractions of whole stories and of single sentences that Storyworld's grammar can write.
+
+    A story counts when it is right from its first word to its last, a sentence when some story could hold it,
+    whatever stands before it. So who did what to whom, told across sentences, is in the first figure only.
+    Raises ValueError where there is no sentence in `texts`.
+    """
+    texts = [as_text(text) for text in ([texts] if isinstance(texts, str) else texts)]
+    pieces = [sentence for text in texts for sentence in sentences.split(text)]
+    if not pieces:
+        raise ValueError("texts holds no sentence: give at least one story.")
+    stories = sum(recognise(text).bits is not None for text in texts)
+    return stories / len(texts), sum(map(sentences.is_sentence, pieces)) / len(pieces)
 
 
 def exact_match(model, tokenizer, pairs, kind: str = "qa", batch_size: int = 64) -> float:

@@ -9,6 +9,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -144,3 +145,35 @@ def ladder(rungs: Mapping[str, float], entropy: float, spread: Mapping[str, floa
     steps = ", ".join(f"{name} {value:.3f}" for name, value in rungs.items())
     line = f"A dashed line marks the true entropy, {entropy:.3f}."
     return alt(figure, f"Bits per character, rung by rung: {steps}. {line}")
+
+
+def recall_by_distance(models: Mapping[str, Mapping[tuple[str, int], float]]) -> Figure:
+    """Draw how often each model names a fact again, against the words since it was last said; a panel a kind.
+
+    `models` maps a name to `metrics.average(rows, edges)`: {(kind, least distance): fraction}. Each of its steps
+    is a mark, at "7–9" for edges 7 and 10; all models must share their edges.
+    """
+    if not models or not all(models.values()):
+        raise ValueError(
+            "recall_by_distance needs {model: metrics.average(rows, edges)}, none of them empty."
+        )
+    kinds = sorted({kind for found in models.values() for kind, _ in found})
+    edges = sorted({edge for found in models.values() for _, edge in found})
+    names = [f"{a}–{b - 1}" if b - a > 1 else f"{a}" for a, b in pairwise(edges)]
+    names.append(f"{edges[-1]}+")
+    figure, axes = plt.subplots(
+        len(kinds), 1, figsize=(5.6, 1.2 + 1.7 * len(kinds)), sharex=True, squeeze=False
+    )
+    said = []
+    for ax, kind in zip(axes[:, 0], kinds):
+        for (name, found), mark in zip(models.items(), "os^Dv", strict=False):
+            row = [found.get((kind, edge), np.nan) for edge in edges]
+            ax.plot(range(len(edges)), row, marker=mark, label=name, clip_on=False)
+            steps = ", ".join(f"{v:.2f} at {n}" for n, v in zip(names, row) if not np.isnan(v))
+            said.append(f"{name}, {kind}: {steps} words")
+        ax.set(ylim=(0, 1), yticks=[0, 0.5, 1], ylabel="recall")
+        ax.set_title(kind)
+    ax.set_xticks(range(len(edges)), names)
+    ax.set_xlabel("words since it was last said")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    return alt(figure, f"Recall of {', '.join(kinds)} by distance. {'; '.join(said)}.")

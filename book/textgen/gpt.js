@@ -1,0 +1,319 @@
+// GPT-2 in plain JavaScript: from the file of its weights to the text it writes. It imports nothing: a page of the
+// book loads it as a script, a notebook as a module. The names are those of gpt.py, tokenizer.py and sample.py, and
+// tests hold the two languages together: the same tokens, logits and attention, and from one seed the same text.
+
+// ---- Weights: a safetensors file is the length of its header, the header in JSON, and then all numbers in a row.
+
+export function readSafetensors(bytes) {
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  const { __metadata__: metadata, ...entries } = header;
+
+  function numbers(name) {
+    const [from, to] = entries[name].data_offsets;
+    const raw = bytes.slice(8 + length + from, 8 + length + to).buffer; // a copy begins where a float may
+    if (entries[name].dtype === "F32") return new Float32Array(raw);
+    const whole = new Int8Array(raw); // whole numbers from -127 to 127, and a scale for each row
+    const scales = numbers(`${name}.scale`);
+    const floats = new Float32Array(whole.length);
+    const width = whole.length / scales.length;
+    for (let i = 0; i < whole.length; i++) floats[i] = whole[i] * scales[Math.floor(i / width)];
+    return floats;
+  }
+  const names = Object.keys(entries).filter((name) => !name.endsWith(".scale"));
+  return { metadata, tensors: Object.fromEntries(names.map((name) => [name, numbers(name)])) };
+}
+
+// ---- Text to tokens and back: byte-level byte-pair encoding, out of Hugging Face's tokenizer.json.
+
+// A vocabulary is written in characters that print. So a byte that does not print stands as one from U+0100 on.
+const CHARACTERS = [];
+for (let byte = 0, others = 0; byte < 256; byte++) {
+  const prints = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
+  CHARACTERS.push(String.fromCharCode(prints ? byte : 256 + others++));
+}
+const BYTES = new Map(CHARACTERS.map((character, byte) => [character, byte]));
+
+// No token reaches beyond a word: letters, digits or marks with the space before them, an ending, or white space.
+const SPACE = "\\p{White_Space}";
+const ENDING = "'s|'t|'re|'ve|'m|'ll|'d";
+const LETTERS_DIGITS_MARKS = ` ?\\p{L}+| ?\\p{N}+| ?[^${SPACE}\\p{L}\\p{N}]+`;
+const WORD = new RegExp(`${ENDING}|${LETTERS_DIGITS_MARKS}|${SPACE}+(?![^${SPACE}])|${SPACE}+`, "gu");
+
+export class Tokenizer {
+  constructor({ model, added_tokens }) {
+    const ids = new Map(Object.entries(model.vocab));
+    this.vocabulary = [];
+    for (const [piece, id] of ids) this.vocabulary[id] = piece;
+    this.special = new Map(added_tokens.map(({ content, id }) => [content, id]));
+    for (const [content, id] of this.special) this.vocabulary[id] = content;
+    const names = [...this.special.keys()].sort((a, b) => b.length - a.length); // the longest that fits
+    this.boundary = new RegExp(`(${names.map((name) => name.replace(/[|\\{}()[\]^$+*?.]/g, "\\$&")).join("|")})`);
+    this.ofByte = CHARACTERS.map((character) => ids.get(character));
+    this.merges = new Map(); // a pair of ids, as one number -> which merge it is, the earlier the sooner
+    model.merges.forEach(([left, right], rank) => {
+      const pair = this.pair(ids.get(left), ids.get(right));
+      this.merges.set(pair, { rank, pair, id: ids.get(left + right) });
+    });
+  }
+
+  pair(left, right) {
+    return left * this.vocabulary.length + right;
+  }
+
+  encode(text) {
+    const ids = [];
+    for (const part of text.split(this.boundary)) {
+      if (this.special.has(part)) ids.push(this.special.get(part));
+      else for (const [word] of part.matchAll(WORD)) for (const id of this.merge(word)) ids.push(id);
+    }
+    return ids;
+  }
+
+  // From single bytes, merge the pair that was merged first when the vocabulary was made, until none is left.
+  merge(word) {
+    let ids = Array.from(new TextEncoder().encode(word), (byte) => this.ofByte[byte]);
+    for (;;) {
+      let first = null;
+      for (let i = 1; i < ids.length; i++) {
+        const merge = this.merges.get(this.pair(ids[i - 1], ids[i]));
+        if (merge && (!first || merge.rank < first.rank)) first = merge;
+      }
+      if (!first) return ids;
+      const merged = [];
+      for (let i = 0; i < ids.length; i++) {
+        const found = i + 1 < ids.length && this.pair(ids[i], ids[i + 1]) === first.pair;
+        merged.push(found ? first.id : ids[i]);
+        if (found) i++;
+      }
+      ids = merged;
+    }
+  }
+
+  // What each token adds to the text. One that ends within a character adds nothing; the next completes it.
+  pieces(ids) {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    return ids.map((id) => {
+      const piece = this.vocabulary[id];
+      if (this.special.has(piece)) return decoder.decode() + piece;
+      return decoder.decode(Uint8Array.from(piece, (character) => BYTES.get(character)), { stream: true });
+    });
+  }
+
+  decode(ids) {
+    const written = ids.filter((id) => !this.special.has(this.vocabulary[id]));
+    const bytes = written.flatMap((id) => Array.from(this.vocabulary[id], (character) => BYTES.get(character)));
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+  }
+}
+
+// ---- The model: one token at a time, its keys and values kept for the tokens to come. Each function writes into
+// an array that is there already: a new one for each step would keep the garbage collector busier than the model.
+
+// y = weight @ x + bias. Four rows at a time keep the processor busy.
+function linear(y, weight, bias, x) {
+  const n = x.length;
+  const whole = y.length - (y.length % 4);
+  for (let row = 0; row < whole; row += 4) {
+    const [a, b, c, d] = [row * n, row * n + n, row * n + 2 * n, row * n + 3 * n];
+    let [ya, yb, yc, yd] = [0, 0, 0, 0];
+    for (let i = 0; i < n; i++) {
+      ya += weight[a + i] * x[i];
+      yb += weight[b + i] * x[i];
+      yc += weight[c + i] * x[i];
+      yd += weight[d + i] * x[i];
+    }
+    y[row] = ya;
+    y[row + 1] = yb;
+    y[row + 2] = yc;
+    y[row + 3] = yd;
+  }
+  for (let row = whole; row < y.length; row++) {
+    y[row] = 0;
+    for (let i = 0; i < n; i++) y[row] += weight[row * n + i] * x[i];
+  }
+  if (bias) for (let i = 0; i < y.length; i++) y[i] += bias[i];
+  return y;
+}
+
+// y = x with mean 0 and variance 1, then stretched and moved by what was learned.
+function norm(y, weight, bias, x) {
+  const n = x.length;
+  let mean = 0;
+  for (let i = 0; i < n; i++) mean += x[i] / n;
+  let variance = 0;
+  for (let i = 0; i < n; i++) variance += (x[i] - mean) ** 2 / n;
+  const scale = 1 / Math.sqrt(variance + 1e-5);
+  for (let i = 0; i < n; i++) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+  return y;
+}
+
+function gelu(x) {
+  for (let i = 0; i < x.length; i++) {
+    x[i] *= 0.5 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x[i] + 0.044715 * x[i] * x[i] * x[i])));
+  }
+  return x;
+}
+
+export function softmax(x) {
+  let highest = -Infinity;
+  for (let i = 0; i < x.length; i++) highest = Math.max(highest, x[i]);
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i] = Math.exp(x[i] - highest);
+  for (let i = 0; i < x.length; i++) x[i] /= sum;
+  return x;
+}
+
+export class GPT {
+  constructor(bytes) {
+    const { metadata, tensors } = readSafetensors(bytes);
+    const part = (name) => [tensors[`${name}.weight`], tensors[`${name}.bias`]];
+    const { config, tokenizer } = JSON.parse(metadata.gpt);
+    this.config = config;
+    this.tokenizer = new Tokenizer(tokenizer);
+    this.wte = tensors["wte.weight"]; // reads tokens, and writes them: tied
+    this.wpe = tensors["wpe.weight"];
+    this.ln_f = part("ln_f");
+    this.layers = Array.from({ length: this.config.n_layer }, (_, layer) => ({
+      ln_1: part(`h.${layer}.ln_1`),
+      c_attn: part(`h.${layer}.attn.c_attn`),
+      c_proj: part(`h.${layer}.attn.c_proj`),
+      ln_2: part(`h.${layer}.ln_2`),
+      mlp_fc: part(`h.${layer}.mlp.c_fc`),
+      mlp_proj: part(`h.${layer}.mlp.c_proj`),
+    }));
+    const room = (width) => new Float64Array(width * this.config.n_embd);
+    [this.x, this.y, this.z, this.qkv, this.mlp] = [1, 1, 1, 3, 4].map(room);
+  }
+
+  // What the model knows of a text: for each token read, its keys and values in each layer, for those to come.
+  cache() {
+    const { n_layer, n_embd, block_size } = this.config;
+    const room = () => Array.from({ length: n_layer }, () => new Float32Array(block_size * n_embd));
+    return { ids: [], keys: room(), values: room(), hidden: [], attention: [] };
+  }
+
+  // Read `ids`, at most a block of them, and return the logits of what follows. What the cache holds of them
+  // already is not read again: one more token costs one step.
+  next(cache, ids) {
+    let same = 0;
+    while (same < cache.ids.length && cache.ids[same] === ids[same]) same++;
+    cache.ids.length = cache.hidden.length = cache.attention.length = same;
+    for (const id of ids.slice(same)) this.step(cache, id);
+    return this.logits(cache, ids.length - 1);
+  }
+
+  // The logits of what follows the token at `position`: how well each token's embedding fits what came out.
+  logits(cache, position) {
+    return linear(new Float64Array(this.config.vocab_size), this.wte, null, cache.hidden[position]);
+  }
+
+  step(cache, id) {
+    const { n_layer, n_head, n_embd } = this.config;
+    const { x, y, z, qkv, mlp } = this;
+    const t = cache.ids.length;
+    const attention = new Float32Array(n_layer * n_head * (t + 1));
+    for (let i = 0; i < n_embd; i++) x[i] = this.wte[id * n_embd + i] + this.wpe[t * n_embd + i];
+    const add = () => x.forEach((_, i) => (x[i] += z[i])); // each layer adds to the stream x
+    this.layers.forEach((layer, l) => {
+      linear(qkv, ...layer.c_attn, norm(y, ...layer.ln_1, x));
+      const [query, key, value] = [0, 1, 2].map((part) => qkv.subarray(part * n_embd, (part + 1) * n_embd));
+      cache.keys[l].set(key, t * n_embd);
+      cache.values[l].set(value, t * n_embd);
+      const weights = attention.subarray(l * n_head * (t + 1), (l + 1) * n_head * (t + 1));
+      attend(y, weights, query, cache.keys[l], cache.values[l], n_head);
+      linear(z, ...layer.c_proj, y);
+      add();
+      linear(mlp, ...layer.mlp_fc, norm(y, ...layer.ln_2, x));
+      linear(z, ...layer.mlp_proj, gelu(mlp));
+      add();
+    });
+    cache.ids.push(id);
+    cache.attention.push(attention); // (n_layer, n_head, t + 1)
+    cache.hidden.push(norm(new Float64Array(n_embd), ...this.ln_f, x));
+  }
+}
+
+// Each head compares its query with the keys of all tokens so far, and mixes their values by how well they fit.
+function attend(y, weights, query, keys, values, n_head) {
+  const n_embd = query.length;
+  const d_head = n_embd / n_head;
+  const T = weights.length / n_head;
+  y.fill(0);
+  for (let head = 0; head < n_head; head++) {
+    const w = weights.subarray(head * T, (head + 1) * T);
+    for (let t = 0; t < T; t++) {
+      let dot = 0;
+      for (let i = head * d_head; i < (head + 1) * d_head; i++) dot += query[i] * keys[t * n_embd + i];
+      w[t] = dot / Math.sqrt(d_head);
+    }
+    softmax(w);
+    for (let t = 0; t < T; t++) {
+      for (let i = head * d_head; i < (head + 1) * d_head; i++) y[i] += w[t] * values[t * n_embd + i];
+    }
+  }
+}
+
+// ---- Drawing: temperature, top-k and top-p in Hugging Face's order, and a seed that means the same everywhere.
+
+// The probabilities after all three; what they rule out has 0. Temperature 0 leaves the likeliest token alone.
+export function filtered(logits, { temperature = 1, top_k = null, top_p = null } = {}) {
+  const n = logits.length;
+  if (temperature === 0) {
+    const best = logits.indexOf(Math.max(...logits));
+    return logits.map((_, i) => (i === best ? 1 : 0));
+  }
+  let x = logits.map((logit) => logit / temperature);
+  if (top_k !== null) {
+    const last = x.slice().sort()[Math.max(0, n - top_k)];
+    x = x.map((logit) => (logit < last ? -Infinity : logit));
+  }
+  if (top_p !== null && top_p < 1) {
+    const ordered = x.slice().sort(); // the least likely first
+    const p = softmax(ordered.slice());
+    let out = 0; // so many go: together they hold at most 1 - top_p, and the likeliest always stays
+    for (let sum = p[0]; out < n - 1 && sum <= 1 - top_p; sum += p[out]) out++;
+    let ties = out - ordered.indexOf(ordered[out]); // of equals, the first in the vocabulary go
+    x = x.map((logit) => (logit < ordered[out] || (logit === ordered[out] && ties-- > 0) ? -Infinity : logit));
+  }
+  return softmax(x);
+}
+
+// The first token, in the order of the vocabulary, at which the summed probabilities exceed u.
+export function draw(probabilities, u) {
+  const target = u * probabilities.reduce((sum, p) => sum + p, 0);
+  let sum = 0;
+  return probabilities.findIndex((p) => (sum += p) > target);
+}
+
+// Uniform numbers in [0, 1) without end, by mulberry32.
+export function uniforms(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+// Where the window starts when `n` tokens are to be read: past the block, the last half of it stays in sight.
+export function slide(start, n, block_size) {
+  return n - start > block_size ? n - Math.max(1, Math.floor(block_size / 2)) : start;
+}
+
+// What textgen.generate does in Python.
+export function generate(gpt, prompt, { max_new_tokens = 60, seed = 0, stop = true, ...settings } = {}) {
+  const end = gpt.tokenizer.special.get("<|endoftext|>"); // it also starts each text
+  const ids = [end, ...gpt.tokenizer.encode(prompt)];
+  const given = ids.length;
+  const cache = gpt.cache();
+  const uniform = uniforms(seed);
+  for (let start = 0; ids.length < given + max_new_tokens; ) {
+    start = slide(start, ids.length, gpt.config.block_size);
+    const id = draw(filtered(gpt.next(cache, ids.slice(start)), settings), uniform());
+    if (stop && id === end) break;
+    ids.push(id);
+  }
+  return prompt + gpt.tokenizer.decode(ids.slice(given));
+}
