@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
+    "variants": "--rungs post-norm --seeds 2 --steps 3 --stories 3000 --test 20",
     "ladder": "--seeds 2 --steps 3 --stories 3000 --test 20",
+    "translator": "--seeds 1 --steps 2 --pairs 3000 --test 20",
     "windows": "--windows 1 2 --seeds 2 --steps 3 --stories 3000 --test 20",
 }
 
@@ -18,6 +20,7 @@ TINY = {
 def test_an_experiment_runs(path, tmp_path, monkeypatch):
     """With its own command, on little data, into a record elsewhere."""
     record = tmp_path / "record.json"
+    monkeypatch.syspath_prepend(path.parent)  # where Python looks when it runs a script
     monkeypatch.setattr(sys, "argv", [str(path), *TINY[path.stem].split(), "--record", str(record)])
     runpy.run_path(str(path), run_name="__main__")
     assert set(json.loads(record.read_text())) == set(json.loads(recorded(path.stem).read_text()))

@@ -43,9 +43,12 @@ SETTINGS = [
 SLIDING = [("Once there was a quiet owl.", 400), ("Ada had a red kite. " * 60, 150)]
 HARNESS = """
 import fs from "node:fs";
-import * as G from "./gpt.mjs";
+import * as G from "./fast.mjs";
+import * as plain from "./gpt.mjs";
 const ask = JSON.parse(fs.readFileSync("ask.json"));
-const models = Object.fromEntries(ask.models.map((name) => [name, new G.GPT(new Uint8Array(fs.readFileSync(name)))]));
+const read = (kind, name) => new kind.GPT(new Uint8Array(fs.readFileSync(name)));
+const models = Object.fromEntries([G, plain].flatMap((kind) =>
+  ask.models.map((name) => [kind === G ? name : `${name} plain`, read(kind, name)])));
 const gpt = models[ask.models[0]];
 const t = gpt.tokenizer;
 const answer = {
@@ -57,6 +60,8 @@ const answer = {
     return { last: Array.from(last), logits, attention: cache.attention.map((w) => Array.from(w)) };
   }),
   texts: ask.texts.map(([prompt, settings]) => G.generate(gpt, prompt, settings)),
+  plain: ask.texts.slice(0, 3).map(([prompt, settings]) => plain.generate(models["pocket plain"], prompt, settings)),
+  inWebAssembly: [gpt, models["pocket plain"]].map(({ wte }) => wte.buffer.constructor.name + (wte.buffer === gpt.wpe.buffer)),
   filtered: ask.logits.map((row) => ask.settings.map((one) => Array.from(G.filtered(Float64Array.from(row), one)))),
   drawn: ask.logits.map((row) => ask.u.map((u) => G.draw(G.filtered(Float64Array.from(row)), u))),
   uniforms: ask.seeds.map((seed) => { const next = G.uniforms(seed); return Array.from({ length: 50 }, next); }),
@@ -147,9 +152,10 @@ def question(pocket):
     read = [{"model": "pocket", "ids": [tokenizer.bos, *tokenizer.encode(prompt)]} for prompt in PROMPTS]
     read.append({"model": "pocket", "ids": [r.randrange(len(tokenizer)) for _ in range(256)]})
     read.append({"model": "odd", "ids": [r.randrange(301) for _ in range(19)]})
+    read += [one | {"model": f"{one['model']} plain"} for one in read]
     texts = [(p, s | {"max_new_tokens": 100, "stop": False}) for p in PROMPTS[:3] for s in SETTINGS]
     texts += [(p, s | {"max_new_tokens": n, "stop": False}) for p, n in SLIDING for s in SETTINGS[1:3]]
-    texts += [(p, s | {"max_new_tokens": 250}) for p in PROMPTS for s in SETTINGS[:2]]  # most of them end
+    texts += [(p, SETTINGS[1] | {"max_new_tokens": 250}) for p in PROMPTS]  # most of them end
     return {
         "models": ["pocket", "odd"],
         "read": read,
@@ -177,7 +183,9 @@ def answer(pocket, question, tmp_path_factory):
     (folder / "pocket").write_bytes(player.pack(*pocket))
     (folder / "odd").write_bytes(player.pack(*odd_model()))
     (folder / "ask.json").write_text(json.dumps(question))
-    (folder / "gpt.mjs").write_text((player.HERE / "gpt.js").read_text())
+    gpt, fast = ((player.HERE / name).read_text() for name in ("gpt.js", "fast.js"))
+    (folder / "gpt.mjs").write_text(gpt)
+    (folder / "fast.mjs").write_text(gpt + fast)
     (folder / "harness.mjs").write_text(HARNESS)
     run = subprocess.run(["node", "harness.mjs"], cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -189,7 +197,7 @@ def test_logits_and_attention_are_those_of_transformers(question, answer, theirs
     for asked, got in zip(question["read"], answer["read"], strict=True):
         ids, model = torch.tensor([asked["ids"]]), asked["model"]
         with torch.no_grad():
-            if model == "pocket":
+            if model.startswith("pocket"):
                 out = theirs(ids, output_attentions=True)
                 logits, attention = out.logits[0], out.attentions
             else:
@@ -234,6 +242,11 @@ def test_every_text_is_that_of_generate(question, answer, pocket):
     """Greedy, drawn, stopped at its end, longer than the block: the same, character for character."""
     for (prompt, settings), text in zip(question["texts"], answer["texts"], strict=True):
         assert text == textgen.generate(*pocket, prompt, **settings), (prompt[:40], settings)
+
+
+def test_with_webassembly_and_without_the_same(answer):
+    assert answer["inWebAssembly"] == ["ArrayBuffertrue", "ArrayBufferfalse"]  # one memory; an array each
+    assert answer["plain"] == answer["texts"][:3]
 
 
 def test_filters_and_draws_are_those_of_python(question, answer):
@@ -320,7 +333,7 @@ def test_in_the_book_a_block_and_no_widget(book, pocket, monkeypatch):
 def test_in_the_book_the_model_must_ship(book, pocket):
     model, tokenizer = pocket
     other = textgen.GPT(model.config)
-    with pytest.raises(ValueError, match=r"^model must be one that ships with the course, .*\.$"):
+    with pytest.raises(ValueError, match=r"^In the book model must be one that ships with the course: .*\.$"):
         textgen.live(other, tokenizer, max_new_tokens=1)
     with pytest.raises(ValueError, match=r"^A browser runs a GPT .*, not this LSTM of [\d,]+; .*\.$"):
         textgen.live(textgen.LSTM(textgen.LSTMConfig()), tokenizer, max_new_tokens=1)
@@ -338,7 +351,7 @@ def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
     widget.text = "written in the browser"  # as the browser's message does
     assert w.text == "written in the browser"
     assert widget.weights == player.pack(*pocket) and "model" not in widget.data
-    assert "export default { render };" in widget._esm and "import " not in player.script()
+    assert "export default { render };" in widget._esm and "\nimport " not in player.script()
 
 
 def test_without_anywidget_the_text_and_what_is_missing(notebook, pocket, monkeypatch):

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,22 @@ def test_the_history_counts_steps_targets_and_seconds():
     assert history.tokens == 25 * (2 * 8 + 2 * 6)
     times = [seconds for _, seconds, _ in history.train]
     assert times == sorted(times) and 0 < times[0] <= times[-1] <= history.seconds
+
+
+def test_a_watched_run_is_seen_and_not_changed(one_thread):
+    model, seen = small_gpt(), []
+
+    def watch(history):
+        assert not model.training
+        seen.append((history.valid[-1][0], len(history.train)))
+        torch.rand(5)  # what it draws for itself must not count
+        time.sleep(0.03)  # nor the time it takes
+
+    start = time.perf_counter()
+    watched = textgen.fit(model, Sums(), watch=watch, **RUN)
+    assert seen == [(step, step) for step in (0, 4, 8, 12, 16, 20, 24, 28, 30)]
+    assert watched.seconds < time.perf_counter() - start - 9 * 0.03
+    assert losses(watched) == losses(textgen.fit(small_gpt(), Sums(), **RUN))
 
 
 def test_evaluation_is_the_mean_over_tokens():

@@ -37,7 +37,7 @@ env.useBrowserCache = false; // the browser's own HTTP cache serves, as for the 
 env.backends.onnx.wasm.wasmPaths = "/node_modules/onnxruntime-web/dist/";
 env.backends.onnx.wasm.numThreads = 1; // more need headers that a static host does not send
 window.load = async () => { window.pipe = await pipeline("text-generation", "pocket-gpt", { device: "wasm", dtype: "%s" }); };
-window.write = async (n, greedy) => (await pipe(%s, { max_new_tokens: n, eos_token_id: 9999, do_sample: !greedy, temperature: 0.8, top_k: greedy ? 0 : 40 }))[0].generated_text;
+window.write = async (n, greedy) => (await pipe(%s, { max_new_tokens: n, eos_token_id: 9999, add_special_tokens: true, do_sample: !greedy, temperature: 0.8, top_k: greedy ? 0 : 40 }))[0].generated_text;
 window.there = true;
 </script>"""
 FIRST = """async () => { const start = performance.now(); await load(); await write(1, true); return performance.now() - start; }"""
@@ -77,7 +77,7 @@ def lay_out() -> None:
     block = textgen.live(*model, PROMPT, max_new_tokens=TOKENS, temperature=0.8, seed=1).page()
     textgen_book.publish_models(site / "_static", {"pocket-gpt"})
     shutil.copy(player.HERE / "live.css", site / "_static/live.css")
-    shutil.copy(player.HERE / "gpt.js", site / "gpt.js")
+    (site / "gpt.js").write_text("".join((player.HERE / name).read_text() for name in ("gpt.js", "fast.js")))
     (site / "pocket-gpt.safetensors").write_bytes(player.pack(*model))
     head = '<link rel="stylesheet" href="_static/live.css"><script src="_static/live.js" defer></script>'
     (site / "control.html").write_text(f'<!doctype html><html lang="en">{head}<main>{block}</main></html>')

@@ -13,9 +13,9 @@ export function readSafetensors(bytes) {
     const [from, to] = entries[name].data_offsets;
     const raw = bytes.slice(8 + length + from, 8 + length + to).buffer; // a copy begins where a float may
     if (entries[name].dtype === "F32") return new Float32Array(raw);
+    const floats = new Float32Array(raw.byteLength);
     const whole = new Int8Array(raw); // whole numbers from -127 to 127, and a scale for each row
     const scales = numbers(`${name}.scale`);
-    const floats = new Float32Array(whole.length);
     const width = whole.length / scales.length;
     for (let i = 0; i < whole.length; i++) floats[i] = whole[i] * scales[Math.floor(i / width)];
     return floats;
@@ -110,6 +110,12 @@ export class Tokenizer {
 // ---- The model: one token at a time, its keys and values kept for the tokens to come. Each function writes into
 // an array that is there already: a new one for each step would keep the garbage collector busier than the model.
 
+// What the model computes with, for `size` numbers in all: arrays of its own, and a product of matrix and vector.
+// fast.js puts the same in WebAssembly in its place.
+function arithmetic(size) {
+  return { room: (n) => new Float32Array(n), linear };
+}
+
 // y = weight @ x + bias. Four rows at a time keep the processor busy.
 function linear(y, weight, bias, x) {
   const n = x.length;
@@ -167,14 +173,25 @@ export function softmax(x) {
 export class GPT {
   constructor(bytes) {
     const { metadata, tensors } = readSafetensors(bytes);
-    const part = (name) => [tensors[`${name}.weight`], tensors[`${name}.bias`]];
     const { config, tokenizer } = JSON.parse(metadata.gpt);
+    const { vocab_size, n_embd, n_layer } = config;
+    const sizes = [n_embd, n_embd, n_embd, 3 * n_embd, 4 * n_embd, vocab_size];
+    const all = [...sizes, ...Object.values(tensors).map((tensor) => tensor.length)];
+    const { room, linear } = arithmetic(all.reduce((sum, size) => sum + size, 0));
+    [this.x, this.y, this.z, this.qkv, this.mlp, this.out] = sizes.map(room);
+    const moved = (name) => {
+      const tensor = room(tensors[name].length);
+      tensor.set(tensors[name]);
+      return tensor;
+    };
+    const part = (name) => [moved(`${name}.weight`), moved(`${name}.bias`)];
     this.config = config;
     this.tokenizer = new Tokenizer(tokenizer);
-    this.wte = tensors["wte.weight"]; // reads tokens, and writes them: tied
-    this.wpe = tensors["wpe.weight"];
+    this.linear = linear;
+    this.wte = moved("wte.weight"); // reads tokens, and writes them: tied
+    this.wpe = moved("wpe.weight");
     this.ln_f = part("ln_f");
-    this.layers = Array.from({ length: this.config.n_layer }, (_, layer) => ({
+    this.layers = Array.from({ length: n_layer }, (_, layer) => ({
       ln_1: part(`h.${layer}.ln_1`),
       c_attn: part(`h.${layer}.attn.c_attn`),
       c_proj: part(`h.${layer}.attn.c_proj`),
@@ -182,14 +199,13 @@ export class GPT {
       mlp_fc: part(`h.${layer}.mlp.c_fc`),
       mlp_proj: part(`h.${layer}.mlp.c_proj`),
     }));
-    const room = (width) => new Float64Array(width * this.config.n_embd);
-    [this.x, this.y, this.z, this.qkv, this.mlp] = [1, 1, 1, 3, 4].map(room);
   }
 
-  // What the model knows of a text: for each token read, its keys and values in each layer, for those to come.
+  // What the model knows of a text: of each token read its keys and values, in each layer and head, for those to come.
   cache() {
-    const { n_layer, n_embd, block_size } = this.config;
-    const room = () => Array.from({ length: n_layer }, () => new Float32Array(block_size * n_embd));
+    const { n_layer, n_head, n_embd, block_size } = this.config;
+    const of = (n, make) => Array.from({ length: n }, make);
+    const room = () => of(n_layer, () => of(n_head, () => new Float32Array((block_size * n_embd) / n_head)));
     return { ids: [], keys: room(), values: room(), hidden: [], attention: [] };
   }
 
@@ -205,23 +221,27 @@ export class GPT {
 
   // The logits of what follows the token at `position`: how well each token's embedding fits what came out.
   logits(cache, position) {
-    return linear(new Float64Array(this.config.vocab_size), this.wte, null, cache.hidden[position]);
+    this.y.set(cache.hidden[position]);
+    return Float64Array.from(this.linear(this.out, this.wte, null, this.y));
   }
 
   step(cache, id) {
     const { n_layer, n_head, n_embd } = this.config;
-    const { x, y, z, qkv, mlp } = this;
+    const { x, y, z, qkv, mlp, linear } = this;
+    const d_head = n_embd / n_head;
     const t = cache.ids.length;
     const attention = new Float32Array(n_layer * n_head * (t + 1));
     for (let i = 0; i < n_embd; i++) x[i] = this.wte[id * n_embd + i] + this.wpe[t * n_embd + i];
     const add = () => x.forEach((_, i) => (x[i] += z[i])); // each layer adds to the stream x
     this.layers.forEach((layer, l) => {
       linear(qkv, ...layer.c_attn, norm(y, ...layer.ln_1, x));
-      const [query, key, value] = [0, 1, 2].map((part) => qkv.subarray(part * n_embd, (part + 1) * n_embd));
-      cache.keys[l].set(key, t * n_embd);
-      cache.values[l].set(value, t * n_embd);
-      const weights = attention.subarray(l * n_head * (t + 1), (l + 1) * n_head * (t + 1));
-      attend(y, weights, query, cache.keys[l], cache.values[l], n_head);
+      for (let head = 0; head < n_head; head++) {
+        const [q, k, v] = [0, 1, 2].map((part) => piece(qkv, part * n_head + head, d_head));
+        cache.keys[l][head].set(k, t * d_head);
+        cache.values[l][head].set(v, t * d_head);
+        const weights = piece(attention, l * n_head + head, t + 1);
+        attend(piece(y, head, d_head), weights, q, cache.keys[l][head], cache.values[l][head]);
+      }
       linear(z, ...layer.c_proj, y);
       add();
       linear(mlp, ...layer.mlp_fc, norm(y, ...layer.ln_2, x));
@@ -230,27 +250,22 @@ export class GPT {
     });
     cache.ids.push(id);
     cache.attention.push(attention); // (n_layer, n_head, t + 1)
-    cache.hidden.push(norm(new Float64Array(n_embd), ...this.ln_f, x));
+    cache.hidden.push(norm(y, ...this.ln_f, x).slice());
   }
 }
 
-// Each head compares its query with the keys of all tokens so far, and mixes their values by how well they fit.
-function attend(y, weights, query, keys, values, n_head) {
-  const n_embd = query.length;
-  const d_head = n_embd / n_head;
-  const T = weights.length / n_head;
-  y.fill(0);
-  for (let head = 0; head < n_head; head++) {
-    const w = weights.subarray(head * T, (head + 1) * T);
-    for (let t = 0; t < T; t++) {
-      let dot = 0;
-      for (let i = head * d_head; i < (head + 1) * d_head; i++) dot += query[i] * keys[t * n_embd + i];
-      w[t] = dot / Math.sqrt(d_head);
-    }
-    softmax(w);
-    for (let t = 0; t < T; t++) {
-      for (let i = head * d_head; i < (head + 1) * d_head; i++) y[i] += w[t] * values[t * n_embd + i];
-    }
+const piece = (array, i, length) => array.subarray(i * length, (i + 1) * length);
+
+// A head compares its query with the keys of all tokens so far, and mixes their values by how well they fit.
+function attend(y, weights, query, keys, values) {
+  const [T, d_head] = [weights.length, query.length];
+  linear(weights, keys, null, query);
+  for (let t = 0; t < T; t++) weights[t] /= Math.sqrt(d_head);
+  softmax(weights);
+  for (let i = 0; i < d_head; i++) {
+    let sum = 0;
+    for (let t = 0; t < T; t++) sum += weights[t] * values[t * d_head + i];
+    y[i] = sum;
   }
 }
 

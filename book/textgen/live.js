@@ -1,4 +1,4 @@
-// The controls of textgen.live(). gpt.js stands above this, in one file with it: a page of the book runs that file
+// The controls of textgen.live(). gpt.js and fast.js stand above this, in one file: a page of the book runs that file
 // as a script, also from file://, and a notebook as an anywidget. What a reader types becomes text nodes, never HTML.
 
 const TEMPERATURES = [...Array.from({ length: 31 }, (_, i) => i / 20), 1.75, 2, 2.5, 3, 4, 5];
@@ -180,7 +180,7 @@ class Run {
     this.legend = make("legend");
     this.text = make("div", { className: "tl-text", dir: "auto" });
     this.summary = make("p", { className: "tl-quiet" });
-    this.heading = make("h4", {}, "What comes next");
+    this.heading = make("p", { className: "tl-heading" }, "What comes next");
     this.note = make("p", { className: "tl-quiet" });
     this.bars = Array.from({ length: BARS }, makeBar);
     const box = make("div", { className: "tl-bars", role: "toolbar", "aria-orientation": "vertical" }, ...this.bars);
@@ -270,7 +270,7 @@ class Run {
     if (mine !== this.ticket) return false;
     const tokens = this.ids.length - from;
     this.seconds = (performance.now() - started) / 1000;
-    const fast = tokens > 1 ? `, ${grouped(tokens / this.seconds)} a second, the first after ${grouped(first)} ms` : "";
+    const fast = tokens > 1 ? `, ${grouped(tokens / this.seconds)} a second, the first after ${Math.ceil(first)} ms` : "";
     this.summary.textContent = `${tokens} token${tokens === 1 ? "" : "s"} in ${this.seconds.toFixed(3)} s${fast}.`;
     if (this.start) this.summary.append(` The text outgrew the model’s ${this.player.data.block_size} tokens: it sees the dark part.`);
     return true;
@@ -350,7 +350,7 @@ function makeBar() {
 class Heads {
   constructor({ n_layer = 0, n_head = 0 }, chosen) {
     Object.assign(this, { n_layer, n_head, layer: 0, head: 0 });
-    this.heading = make("h4", {}, "What a token looks at");
+    this.heading = make("p", { className: "tl-heading" }, "What a token looks at");
     this.sentence = make("p", { className: "tl-sentence" });
     this.cells = Array.from({ length: n_layer * n_head }, (_, i) => {
       const [layer, head] = [Math.floor(i / n_head), i % n_head];
@@ -669,7 +669,7 @@ function render({ model, el }) {
   const weights = model.get("weights");
   const read = () => new GPT(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength));
   const engine = weights.byteLength ? new InBrowser(read) : new InPython(model);
-  const root = make("div", { className: "textgen-live" });
+  const root = make("div", { className: "textgen-live", "data-lm-suppress-shortcuts": "true" }); // JupyterLab's keys
   el.append(root);
   new Player(root, structuredClone(model.get("data")), engine, (text) => {
     model.set("text", text);

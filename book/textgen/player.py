@@ -1,11 +1,12 @@
 """The sampling controls: `live` lets a reader play with a model, in a notebook and in the published book.
 
-Both run gpt.js and live.js, joined: an anywidget there, a script here. A model that gpt.js can run is handed to the
+Both run gpt.js, fast.js and live.js, joined: an anywidget there, a script here. A model that gpt.js can run is handed to the
 browser; any other stays in Python, where `Live` answers what the browser asks.
 """
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from html import escape
@@ -96,21 +97,19 @@ def pack(model: GPT, tokenizer: Tokenizer) -> bytes:
             if torch.equal(whole * scale, tensor):
                 tensors |= {name: whole.to(torch.int8), f"{name}.scale": scale[:, 0].contiguous()}
     parts = {"config": asdict(model.config), "tokenizer": json.loads(tokenizer.backend.to_str())}
-    return save(
-        tensors, {"gpt": json.dumps(parts, ensure_ascii=False, separators=(",", ":"))}
-    )  # one entry: safetensors writes several in any order
+    header = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return save(tensors, {"gpt": header})  # one entry: safetensors would write several in any order
 
 
 def shipped_name(model: GPT) -> str:
     """Return the name under which the course ships these weights; raises ValueError where it does not."""
     mine = model.state_dict()
     for folder in sorted(path for path in hub.WEIGHTS.iterdir() if path.is_dir()):
-        theirs = GPT.from_pretrained(folder).state_dict()
-        if mine.keys() == theirs.keys() and all(torch.equal(mine[name].cpu(), theirs[name]) for name in mine):
-            return folder.name
-    raise ValueError(
-        'model must be one that ships with the course, as load("pocket-gpt"), to live in the book.'
-    )
+        with suppress(ValueError):  # not every model that ships is a GPT
+            theirs = GPT.from_pretrained(folder).state_dict()
+            if mine.keys() == theirs.keys() and all(torch.equal(mine[k].cpu(), theirs[k]) for k in mine):
+                return folder.name
+    raise ValueError('In the book model must be one that ships with the course: load("pocket-gpt").')
 
 
 @cache
@@ -130,8 +129,8 @@ def widget_class() -> type:
 
 
 def script() -> str:
-    """Return gpt.js and live.js as one ES module."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("gpt.js", "live.js"))
+    """Return gpt.js, fast.js and live.js as one ES module."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("gpt.js", "fast.js", "live.js"))
 
 
 class Live:

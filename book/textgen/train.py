@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def fit(
     eval_rows: int = 256,
     block_size: int | None = None,
     weight_decay: float = 0.1,
+    watch: Callable[[History], None] | None = None,
 ) -> History:
     """Train `model` in place on `data`, and leave it in evaluation mode on the device it was trained on.
 
@@ -53,6 +55,7 @@ def fit(
     `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
     goes on from there, to the same losses on the same number of threads.
     `eval_every`: steps between evaluations on `eval_rows` held-out rows, by default a tenth of the run.
+    `watch`: called with the history so far after each evaluation, off the clock; it may draw, and let the model write.
 
     Raises ValueError for an argument that cannot be used or a checkpoint of another run, and
     FloatingPointError when the loss is no longer a number.
@@ -101,6 +104,8 @@ def fit(
         history.valid.append((step, history.seconds, loss))
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, optimizer, run, vars(history), step)
+        if watch is not None and accelerator.is_main_process:
+            watch(history)
         wrapped.train()
         began = time.perf_counter() - history.seconds
 

@@ -1,0 +1,93 @@
+"""How much of a sentence fits through one vector: translators of several widths, and one with attention.
+
+    python experiments/translator.py                into book/textgen/results/translator.json
+    python experiments/translator.py --ship         trains only the translator that ships with the course
+
+Exact match is measured on held-out sentences in four groups of equal size, from the shortest to the longest.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book"))
+
+import textgen
+from textgen import hub, seq2seq
+from textgen.folders import write_atomically
+
+RECORD = ROOT / "book/textgen/results/translator.json"
+STEPS, BATCH_SIZE, PAIRS = 1000, 64, 20_000  # chapters 03 and 04 train the width of 128 with these, live
+MODELS = {  # name: settings, the first four differ in width alone
+    "32": {"n_hidden": 32},
+    "64": {"n_hidden": 64},
+    "128": {"n_hidden": 128},
+    "256": {"n_hidden": 256},
+    "128, attention": {"n_hidden": 128, "attention": True},
+}
+SHIPPED = {"n_hidden": 192}
+SHIPPED_STEPS, SHIPPED_PAIRS = 8000, 200_000
+
+CARD = """# The translator of chapter 03
+
+An LSTM that reads an English sentence of Storyworld and an LSTM that writes the Spanish one, {parameters:,} parameters,
+without attention: all that passes between them is {numbers} numbers. Made on a CPU, {steps:,} steps of 64 sentences, by
+
+    python experiments/translator.py --ship
+
+Exact match on {test:,} held-out sentences, in four groups from the shortest to the longest: {exact}. Load it with
+`textgen.seq2seq.load()`. Weights are under the licence of the course.
+"""
+
+
+def train(settings: dict, seed: int, steps: int, pairs: int, test: list) -> tuple:
+    """Train one translator; returns it, its data and its figures on the held-out pairs."""
+    data = seq2seq.Pairs(seq2seq.sentences(pairs), seq2seq.sentences(1000, split="valid"))
+    torch.manual_seed(seed)
+    config = seq2seq.TranslatorConfig(len(data.english), len(data.spanish), **settings)
+    model = seq2seq.Translator(config)
+    textgen.fit(model, data, steps=steps, batch_size=BATCH_SIZE, seed=seed, device="cpu")
+    hits = seq2seq.exact_match(model, data, test)
+    exact = [round(sum(hits[i] for i in group) / len(group), 3) for group in seq2seq.quarters(test)]
+    figures = {"exact": exact, "parameters": model.num_parameters()}
+    print(settings, "seed", seed, figures, flush=True)
+    return model, data, figures
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure all widths with every seed, or train the translator that ships."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--ship", action="store_true", help="train and save the course's translator")
+    parser.add_argument("--folder", type=Path, default=hub.WEIGHTS / "translator")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="steps of each training")
+    parser.add_argument("--pairs", type=int, help="pairs to train on")
+    parser.add_argument("--test", type=int, default=1000, help="held-out pairs to measure on")
+    parser.add_argument("--record", type=Path, default=RECORD)
+    a = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    test = seq2seq.sentences(a.test, split="test")
+    if a.ship:
+        steps, pairs = a.steps or SHIPPED_STEPS, a.pairs or SHIPPED_PAIRS
+        model, data, figures = train(SHIPPED, 0, steps, pairs, test)
+        seq2seq.save(model, data, a.folder)
+        hub.write_sums(a.folder, seq2seq.FILES)
+        exact = ", ".join(f"{value:.1%}" for value in figures.pop("exact"))
+        card = CARD.format(**figures, exact=exact, steps=steps, test=a.test, numbers=2 * SHIPPED["n_hidden"])
+        write_atomically(a.folder / "README.md", card)
+        return
+    record = {"command": "python experiments/translator.py", "models": {}}
+    record["words"] = [len(test[group[-1]][0].split()) for group in seq2seq.quarters(test)]
+    for name, settings in MODELS.items():
+        runs = [train(settings, s, a.steps or STEPS, a.pairs or PAIRS, test)[2] for s in range(a.seeds)]
+        exact = [run["exact"] for run in runs]
+        record["models"][name] = {"exact": exact, "parameters": runs[0]["parameters"]}
+        write_atomically(a.record, json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
