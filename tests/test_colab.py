@@ -171,7 +171,10 @@ def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, f
     after = versions(colab)
     assert after.pop("text-generation-course") == "0.1.0"
     assert {name: after.get(name) for name in before} == before
-    assert after.keys() - before.keys() <= {"anywidget", "psygnal"}  # for textgen.live, where Colab lacks them
+    assert after.keys() - before.keys() <= {
+        "anywidget",
+        "psygnal",
+    }  # for textgen.live, where Colab lacks them
     version, home = proof.outputs[0].text.split()
     assert version == "0.1.0" and Path(home).is_relative_to(colab.parents[1])
     package = ROOT / "book/textgen"

@@ -154,10 +154,10 @@ function norm(y, weight, bias, x) {
   return y;
 }
 
+// GPT-2's, x (1 + tanh(u)) / 2: the same as x / (1 + exp(-2u)), which is quicker.
 function gelu(x) {
-  for (let i = 0; i < x.length; i++) {
-    x[i] *= 0.5 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x[i] + 0.044715 * x[i] * x[i] * x[i])));
-  }
+  const c = Math.sqrt(8 / Math.PI);
+  for (let i = 0; i < x.length; i++) x[i] /= 1 + Math.exp(-c * (x[i] + 0.044715 * x[i] * x[i] * x[i]));
   return x;
 }
 
@@ -201,12 +201,16 @@ export class GPT {
     }));
   }
 
-  // What the model knows of a text: of each token read its keys and values, in each layer and head, for those to come.
+  // What the model knows of a text: of each token read the keys and values for those to come, by layer and head.
+  // Keys are a row for each token, (block_size, d_head); values a column, so that both meet their vector in `linear`.
   cache() {
     const { n_layer, n_head, n_embd, block_size } = this.config;
-    const of = (n, make) => Array.from({ length: n }, make);
-    const room = () => of(n_layer, () => of(n_head, () => new Float32Array((block_size * n_embd) / n_head)));
-    return { ids: [], keys: room(), values: room(), hidden: [], attention: [] };
+    const d_head = n_embd / n_head;
+    const { room, linear } = arithmetic(2 * n_layer * n_embd * block_size + 2 * d_head + block_size);
+    const heads = () => Array.from({ length: n_head }, () => room(block_size * d_head));
+    const layers = () => Array.from({ length: n_layer }, heads);
+    const [query, weights, y] = [d_head, block_size, d_head].map(room);
+    return { ids: [], keys: layers(), values: layers(), hidden: [], attention: [], query, weights, y, linear };
   }
 
   // Read `ids`, at most a block of them, and return the logits of what follows. What the cache holds of them
@@ -222,13 +226,12 @@ export class GPT {
   // The logits of what follows the token at `position`: how well each token's embedding fits what came out.
   logits(cache, position) {
     this.y.set(cache.hidden[position]);
-    return Float64Array.from(this.linear(this.out, this.wte, null, this.y));
+    return new Float64Array(this.linear(this.out, this.wte, null, this.y));
   }
 
   step(cache, id) {
     const { n_layer, n_head, n_embd } = this.config;
     const { x, y, z, qkv, mlp, linear } = this;
-    const d_head = n_embd / n_head;
     const t = cache.ids.length;
     const attention = new Float32Array(n_layer * n_head * (t + 1));
     for (let i = 0; i < n_embd; i++) x[i] = this.wte[id * n_embd + i] + this.wpe[t * n_embd + i];
@@ -236,11 +239,9 @@ export class GPT {
     this.layers.forEach((layer, l) => {
       linear(qkv, ...layer.c_attn, norm(y, ...layer.ln_1, x));
       for (let head = 0; head < n_head; head++) {
-        const [q, k, v] = [0, 1, 2].map((part) => piece(qkv, part * n_head + head, d_head));
-        cache.keys[l][head].set(k, t * d_head);
-        cache.values[l][head].set(v, t * d_head);
-        const weights = piece(attention, l * n_head + head, t + 1);
-        attend(piece(y, head, d_head), weights, q, cache.keys[l][head], cache.values[l][head]);
+        const weights = attend(cache, t, cache.keys[l][head], cache.values[l][head], qkv, head * cache.query.length, n_embd);
+        attention.set(weights, (l * n_head + head) * (t + 1));
+        y.set(cache.y, head * cache.y.length);
       }
       linear(z, ...layer.c_proj, y);
       add();
@@ -254,19 +255,20 @@ export class GPT {
   }
 }
 
-const piece = (array, i, length) => array.subarray(i * length, (i + 1) * length);
-
 // A head compares its query with the keys of all tokens so far, and mixes their values by how well they fit.
-function attend(y, weights, query, keys, values) {
-  const [T, d_head] = [weights.length, query.length];
-  linear(weights, keys, null, query);
-  for (let t = 0; t < T; t++) weights[t] /= Math.sqrt(d_head);
-  softmax(weights);
+function attend({ query, weights, y, linear }, t, keys, values, qkv, at, n_embd) {
+  const d_head = query.length;
+  const block_size = weights.length;
   for (let i = 0; i < d_head; i++) {
-    let sum = 0;
-    for (let t = 0; t < T; t++) sum += weights[t] * values[t * d_head + i];
-    y[i] = sum;
+    query[i] = qkv[at + i] / Math.sqrt(d_head);
+    keys[t * d_head + i] = qkv[n_embd + at + i];
+    values[i * block_size + t] = qkv[2 * n_embd + at + i];
   }
+  linear(weights.subarray(0, Math.min(block_size, t + 4 - (t % 4))), keys, null, query); // whole fours
+  const seen = softmax(weights.subarray(0, t + 1));
+  weights.fill(0, t + 1); // what is not there yet weighs nothing
+  linear(y, values, null, weights);
+  return seen;
 }
 
 // ---- Drawing: temperature, top-k and top-p in Hugging Face's order, and a seed that means the same everywhere.
