@@ -50,6 +50,7 @@ const read = (kind, name) => new kind.GPT(new Uint8Array(fs.readFileSync(name)))
 const models = Object.fromEntries([G, plain].flatMap((kind) =>
   ask.models.map((name) => [kind === G ? name : `${name} plain`, read(kind, name)])));
 const gpt = models[ask.models[0]];
+const shared = gpt.cache(); // full of the text before, of another window
 const t = gpt.tokenizer;
 const answer = {
   read: ask.read.map(({ model, ids }) => {
@@ -59,7 +60,7 @@ const answer = {
     const logits = ids.map((_, i) => Array.from(models[model].logits(cache, i)));
     return { last: Array.from(last), logits, attention: cache.attention.map((w) => Array.from(w)) };
   }),
-  texts: ask.texts.map(([prompt, settings]) => G.generate(gpt, prompt, settings)),
+  texts: ask.texts.map(([prompt, settings]) => G.generate(gpt, prompt, settings, shared)),
   plain: ask.texts.slice(0, 3).map(([prompt, settings]) => plain.generate(models["pocket plain"], prompt, settings)),
   inWebAssembly: [gpt, models["pocket plain"]].map(({ wte }) => wte.buffer.constructor.name + (wte.buffer === gpt.wpe.buffer)),
   filtered: ask.logits.map((row) => ask.settings.map((one) => Array.from(G.filtered(Float64Array.from(row), one)))),

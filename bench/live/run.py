@@ -24,8 +24,8 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--d
 # What both pages offer: load(), and write(n, greedy) -> the text. `n` tokens, whatever comes: no stop at the end.
 OURS = """<!doctype html><title>gpt.js</title><script type="module">
 import { GPT, generate } from "./gpt.js";
-window.load = async () => { window.gpt = new GPT(new Uint8Array(await (await fetch("pocket-gpt.safetensors")).arrayBuffer())); };
-window.write = (n, greedy) => generate(gpt, %s, { max_new_tokens: n, temperature: greedy ? 0 : 0.8, top_k: greedy ? null : 40, seed: 1, stop: false });
+window.load = async () => { window.gpt = new GPT(new Uint8Array(await (await fetch("pocket-gpt.safetensors")).arrayBuffer())); window.cache = gpt.cache(); };
+window.write = (n, greedy) => generate(gpt, %s, { max_new_tokens: n, temperature: greedy ? 0 : 0.8, top_k: greedy ? null : 40, seed: 1, stop: false }, window.cache);
 window.there = true;
 </script>"""
 THEIRS = """<!doctype html><title>transformers.js</title><script type="module">

@@ -319,12 +319,12 @@ export function slide(start, n, block_size) {
   return n - start > block_size ? n - Math.max(1, Math.floor(block_size / 2)) : start;
 }
 
-// What textgen.generate does in Python.
-export function generate(gpt, prompt, { max_new_tokens = 60, seed = 0, stop = true, ...settings } = {}) {
+// What textgen.generate does in Python. A cache that is at hand may serve again.
+export function generate(gpt, prompt, settings = {}, cache = gpt.cache()) {
+  const { max_new_tokens = 60, seed = 0, stop = true } = settings;
   const end = gpt.tokenizer.special.get("<|endoftext|>"); // it also starts each text
   const ids = [end, ...gpt.tokenizer.encode(prompt)];
   const given = ids.length;
-  const cache = gpt.cache();
   const uniform = uniforms(seed);
   for (let start = 0; ids.length < given + max_new_tokens; ) {
     start = slide(start, ids.length, gpt.config.block_size);

@@ -224,7 +224,7 @@ class Run {
     const mine = ++this.ticket;
     const ids = [this.engine.end, ...(await this.engine.encode(prompt))];
     if (mine !== this.ticket) return false;
-    if (this.start || !this.session) this.session = this.engine.session();
+    this.session ??= this.engine.session();
     Object.assign(this, { prompt, ids, given: ids.length, start: 0, ended: false, chosen: [], draws: [] });
     this.uniform = uniforms(this.settings.seed);
     this.summary.textContent = "";
