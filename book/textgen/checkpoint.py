@@ -1,23 +1,26 @@
 """A training run on disk: one safetensors file, so that a killed run goes on where it was. No pickles."""
 
 import json
+import os
 from pathlib import Path
-
-from .folders import write_atomically
 
 FILE = "checkpoint.safetensors"
 
 
 def save_checkpoint(folder, model, optimizer, run: dict, history: dict, step: int) -> None:
     """Write the whole run to one safetensors file, which replaces the last one only when it is complete."""
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
     tensors = {f"model.{name}": tensor for name, tensor in named_tensors(model)}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    path = Path(folder) / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".partial")
     meta = {"run": run, "step": step, "history": history}
-    write_atomically(Path(folder) / FILE, save(tensors, metadata={"json": json.dumps(meta)}))
+    save_file(tensors, scratch, metadata={"json": json.dumps(meta)})
+    os.replace(scratch, path)
 
 
 def load_checkpoint(folder, model, optimizer, run: dict) -> tuple[dict, int]:

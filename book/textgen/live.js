@@ -632,7 +632,9 @@ class Player {
     stopAt(options, options[at - run.start]);
     run.expect(at, logits);
     const words = this.heads.show(run, at, attention);
-    if (speak) this.status.textContent = words;
+    if (!speak) return;
+    clearTimeout(this.timers.tell); // or the text, said late, would drown this
+    this.status.textContent = words;
   }
 
   tell() {
