@@ -16,7 +16,7 @@ serve:
 
 # $(call timed,name,command): run a group of tests and say how long it took
 timed = @start=$$(date +%s); $(2) && echo "[$(1): $$(($$(date +%s) - start)) s]"
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=180 --nbval-sanitize-with=tests/sanitize.cfg
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
 
 test: .venv/.installed node_modules/.installed
 	$(call timed,style,$(PY) -m ruff check . && $(PY) -m ruff format --check .)

@@ -138,7 +138,6 @@ def visits(browser, address, pages) -> dict[str, dict]:
             page.evaluate(axe.read_text())
             seen[name] |= {scheme: serious(page, scheme) for scheme in ("light", "dark")}
             page.set_viewport_size({"width": 390, "height": 844})
-            seen[name]["narrow"] = serious(page, "light")
             seen[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
     return seen
 
@@ -171,7 +170,7 @@ def test_no_page_scrolls_sideways_on_a_telephone(visits):
     assert not {name: seen["width"] for name, seen in visits.items() if seen["width"] > 390}
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "narrow"])
+@pytest.mark.parametrize("look", ["light", "dark"])
 def test_axe_finds_nothing_serious(visits, look):
     assert not {name: seen[look] for name, seen in visits.items() if seen[look]}
 
