@@ -23,7 +23,7 @@ test: .venv/.installed node_modules/.installed
 	$(call timed,book,$(PY) book/_ext/build.py)
 	$(call timed,package,OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile tests --ignore=tests/test_site.py --ignore=tests/test_colab.py)
 	$(call timed,colab,$(PY) -m pytest -q tests/test_colab.py)
-	$(call timed,notebooks,$(PY) -m pytest -q -n 2 --dist loadfile $(NBVAL) book)
+	$(call timed,notebooks,OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile $(NBVAL) book)
 	$(call timed,site,$(PY) -m pytest -q tests/test_site.py)
 
 notebooks: .venv/.installed

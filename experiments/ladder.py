@@ -44,7 +44,8 @@ def run(rungs: dict, name: str, seed: int, train: list, test: list, steps: int) 
     kind, config, settings, training = rungs[name]
     torch.manual_seed(seed)
     model = kind(config(vocab_size=len(tokenizer), **settings))
-    history = textgen.fit(model, data, steps=steps, batch_size=BATCH_SIZE, seed=seed, **training)
+    training = {"steps": steps, "batch_size": BATCH_SIZE} | training
+    history = textgen.fit(model, data, seed=seed, **training)
     bits = metrics.bits_per_char(model, tokenizer, test)
     recall = metrics.average(metrics.recall(model, tokenizer, test))
     print(

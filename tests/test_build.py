@@ -74,7 +74,7 @@ def test_an_unchanged_book_is_quick_and_runs_nothing(book):
     assert result.returncode == 0
     # Processor time: what the clock shows on a machine with nothing else to do.
     assert after.children_user + after.children_system - before.children_user - before.children_system < 20
-    assert "Executing notebook" not in result.stdout
+    assert "Executing chapter" not in result.stdout
     assert "_build/html/index.html" in result.stdout
 
 
@@ -82,7 +82,7 @@ def test_a_change_in_the_package_runs_the_chapters_again(book):
     (book / "book/textgen/__init__.py").write_text("NUMBER = 42\n")
     result = build(book)
     assert result.returncode == 0
-    assert "Executing notebook" in result.stdout
+    assert "Executing chapter" in result.stdout
     assert "number 42 1" in page(book)
 
 
@@ -90,7 +90,7 @@ def test_a_changed_style_sheet_reaches_the_site_without_running_anything(book):
     with open(book / "book/_assets/book.css", "a") as file:
         file.write("/* changed */\n")
     result = build(book)
-    assert "Executing notebook" not in result.stdout
+    assert "Executing chapter" not in result.stdout
     assert (book / "_build/html/_static/book.css").read_text().endswith("/* changed */\n")
 
 

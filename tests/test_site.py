@@ -139,6 +139,7 @@ def visits(browser, address, pages) -> dict[str, dict]:
             seen[name] |= {scheme: serious(page, scheme) for scheme in ("light", "dark")}
             page.set_viewport_size({"width": 390, "height": 844})
             seen[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
+            seen[name]["narrow"] = serious(page, "light")
     return seen
 
 
@@ -170,7 +171,7 @@ def test_no_page_scrolls_sideways_on_a_telephone(visits):
     assert not {name: seen["width"] for name, seen in visits.items() if seen["width"] > 390}
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("look", ["light", "dark", "narrow"])
 def test_axe_finds_nothing_serious(visits, look):
     assert not {name: seen[look] for name, seen in visits.items() if seen[look]}
 

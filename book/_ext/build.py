@@ -1,19 +1,25 @@
 """Build the book: execute every chapter, check every link, and publish only what came through.
 
-Run as `python book/_ext/build.py`, or through `make book`. Sphinx works in _build/work; the finished site
-takes the place of _build/html in one move, so that a build that fails leaves the last good site standing.
+Run as `python book/_ext/build.py`, or through `make book`. First the chapters run (`build.py execute`), then
+Sphinx works in _build/work; the finished site takes the place of _build/html in one move, so that a build that
+fails leaves the last good site standing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "_build/work/_build"  # Jupyter Book adds the second _build itself
@@ -70,20 +76,34 @@ def write_stamps(stamps: dict[str, str]) -> None:
     STAMPS.write_text(json.dumps(stamps))
 
 
-def run_sphinx(fresh: bool) -> tuple[int, list[str]]:
-    """Run Jupyter Book and return its exit status and the lines that name a failing cell."""
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--path-output", "_build/work"]
-    command += ["-W", "-n", "--keep-going"] + ["--all"] * fresh
+def execute_chapters() -> None:
+    """Run the chapters that the cache does not hold yet, as many at a time as there are processors.
+
+    Sphinx finds them there; one that raised it runs again, to name the cell.
+    """
+    os.environ["TEXTGEN_BOOK_BUILD"] = "1"  # as the extension does: pictures for the controls, not widgets
+    os.environ["OMP_NUM_THREADS"] = "1"  # threads of two chapters would wait for each other's processors
+    cache = get_cache(WORK / ".jupyter_cache")
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        cache.add_nb_to_project(str(path))
+    if waiting := cache.list_unexecuted():
+        print("Executing " + ", ".join(Path(record.uri).stem for record in waiting), flush=True)
+        limit = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
+        load_executor("local-parallel", cache).run_and_cache(timeout=limit)
+
+
+def follow(*command: str) -> tuple[int, list[str]]:
+    """Run a command, print what is of use in its log, and return its status and the lines that name a failing cell."""
     failed = []
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as sphinx:
-        for line in sphinx.stdout:
+    ) as process:
+        for line in process.stdout:
             if not any(noise in line for noise in NOISE):
                 print(line, end="", flush=True)
             if "FAILED CELL" in line:
                 failed.append(re.sub(r"\x1b\[[\d;]*m", "", line[line.index("FAILED CELL") :]).strip())
-    return sphinx.returncode, failed
+    return process.returncode, failed
 
 
 def publish() -> None:
@@ -111,7 +131,9 @@ def main() -> int:
     # No frame yet: after a failure the next build reads every page again, and so repeats every warning.
     write_stamps({"package": package})
 
-    status, failed = run_sphinx(fresh)
+    follow(sys.executable, __file__, "execute")
+    book = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--path-output", "_build/work"]
+    status, failed = follow(*book, "-W", "-n", "--keep-going", *["--all"] * fresh)
     if status:
         kept = f"The last good site still stands in {SITE.relative_to(ROOT)}." if SITE.exists() else ""
         print("\n" + "\n".join(failed or ["The warnings above are errors here."]), file=sys.stderr)
@@ -127,4 +149,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(execute_chapters() if sys.argv[1:] == ["execute"] else main())

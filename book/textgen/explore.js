@@ -56,7 +56,7 @@ document.querySelectorAll(".textgen-explore").forEach((block) => {
     if (image) {
       image.alt = data.alt[index];
       patch.src = frame || first.src; // over itself the first picture is the first picture
-    } else {
+    } else if (speak) {
       picture.innerHTML = frame; // written by the notebook's author while the book was built
     }
     if (speak) said.textContent = data.alt[index];

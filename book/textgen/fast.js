@@ -1,34 +1,39 @@
 // The one product of gpt.js that takes its time, in WebAssembly: four numbers at once, three times as fast. It stands
 // between gpt.js and live.js. Where a browser has no WebAssembly with SIMD, gpt.js goes on as it is.
 
-// linear(y, weight, x, rows, bytes): y = weight @ x, four rows at a time; all but `rows` in bytes of the one memory.
+// f(y, weight, x, end, rows, stride): y = weight @ x, four rows and sixteen columns at a time. x goes from `x` to `end`,
+// rows begin `stride` apart; all but `rows` in bytes of the one memory.
 function assemble() {
-  const [Y, WEIGHT, X, ROWS, BYTES, I] = [0, 1, 2, 3, 4, 5]; // locals: five given, and where we are in x
-  const ROW = [6, 7, 8, 9]; // where we are in each of four rows
-  const SUM = [10, 11, 12, 13]; // four sums of each, side by side
+  const [Y, WEIGHT, X, END, ROWS, STRIDE, AT] = [0, 1, 2, 3, 4, 5, 6]; // locals: six given, and where we are in x
+  const ROW = [7, 8, 9, 10]; // where we are in each of four rows
+  const SUM = [11, 12, 13, 14]; // four sums of each, side by side
+  const FOUR = 15; // numbers of x
   const get = (local) => [0x20, local];
   const set = (local) => [0x21, local];
   const add = (local, value) => [...get(local), ...value, 0x6a, ...set(local)]; // i32.add
-  const number = (n) => [0x41, n]; // i32.const, below 64
-  const load = [0xfd, 0x00, 2, 0]; // v128.load
+  const number = (n) => (n < 64 ? [0x41, n] : [0x41, (n & 127) | 128, n >> 7]); // i32.const
+  const load = (local, offset) => [...get(local), 0xfd, 0x00, 2, offset]; // v128.load
   const lane = (k) => [0xfd, 0x1f, k]; // f32x4.extract_lane
   const loop = (body, condition) => [0x03, 0x40, ...body, ...condition, 0x0d, 0, 0x0b]; // again while it holds
   const four = (f) => [0, 1, 2, 3].flatMap(f);
 
-  const product = (k) => [...get(ROW[k]), ...load, ...get(X), ...get(I), 0x6a, ...load, 0xfd, 0xe6, 1]; // f32x4.mul
+  const product = (k, offset) => [...load(ROW[k], offset), ...get(FOUR), 0xfd, 0xe6, 1]; // f32x4.mul
+  const sum = (k, offset) => [...get(SUM[k]), ...product(k, offset), 0xfd, 0xe4, 1, ...set(SUM[k])]; // f32x4.add
   const columns = loop(
     [
-      ...four((k) => [...get(SUM[k]), ...product(k), 0xfd, 0xe4, 1, ...set(SUM[k]), ...add(ROW[k], number(16))]), // f32x4.add
-      ...add(I, number(16)),
+      ...four((i) => [...load(AT, 16 * i), ...set(FOUR), ...four((k) => sum(k, 16 * i))]),
+      ...four((k) => add(ROW[k], number(64))),
+      ...add(AT, number(64)),
     ],
-    [...get(I), ...get(BYTES), 0x49], // i32.lt_u
+    [...get(AT), ...get(END), 0x49], // i32.lt_u
   );
-  const total = (k) => [...get(SUM[k]), ...lane(0), ...[1, 2, 3].flatMap((l) => [...get(SUM[k]), ...lane(l), 0x92])]; // f32.add
+  const part = (k, l) => [...get(SUM[k]), ...lane(l)];
+  const total = (k) => [...part(k, 0), ...[1, 2, 3].flatMap((l) => [...part(k, l), 0x92])]; // f32.add
   const zero = [0xfd, 0x0c, ...Array(16).fill(0)]; // v128.const
   const rows = loop(
     [
-      ...four((k) => [...get(WEIGHT), ...set(ROW[k]), ...add(WEIGHT, get(BYTES)), ...zero, ...set(SUM[k])]),
-      ...[...number(0), ...set(I)],
+      ...four((k) => [...get(WEIGHT), ...set(ROW[k]), ...add(WEIGHT, get(STRIDE)), ...zero, ...set(SUM[k])]),
+      ...[...get(X), ...set(AT)],
       ...columns,
       ...four((k) => [...get(Y), ...total(k), 0x38, 2, 4 * k]), // f32.store
       ...add(Y, number(16)),
@@ -39,10 +44,10 @@ function assemble() {
 
   const counted = (bytes) => [(bytes.length & 127) | 128, bytes.length >> 7, ...bytes]; // the length first
   const section = (id, ...bytes) => [id, ...counted(bytes)];
-  const code = [2, 5, 0x7f, 4, 0x7b, ...rows, 0x0b]; // five more i32, four v128
+  const code = [2, 5, 0x7f, 5, 0x7b, ...rows, 0x0b]; // five more i32, five v128
   return Uint8Array.of(
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
-    ...section(1, 1, 0x60, 5, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0), // a type: five i32 to nothing
+    ...section(1, 1, 0x60, 6, ...Array(6).fill(0x7f), 0), // a type: six i32 to nothing
     ...section(2, 1, 1, 0x6d, 1, 0x6d, 2, 0, 1), // import memory m.m, a page or more
     ...section(3, 1, 0),
     ...section(7, 1, 1, 0x66, 0, 0), // export the function as f
@@ -63,9 +68,9 @@ arithmetic = (size) => {
       used += 4 * n;
       return array;
     };
-    const linear = (y, weight, bias, x) => {
-      if (y.length % 4 || x.length % 4) return plain(0).linear(y, weight, bias, x);
-      f(y.byteOffset, weight.byteOffset, x.byteOffset, y.length, 4 * x.length);
+    const linear = (y, weight, bias, x, stride = x.length) => {
+      if (y.length % 4 || x.length % 16) return plain(0).linear(y, weight, bias, x, stride);
+      f(y.byteOffset, weight.byteOffset, x.byteOffset, x.byteOffset + 4 * x.length, y.length, 4 * stride);
       if (bias) for (let i = 0; i < y.length; i++) y[i] += bias[i];
       return y;
     };

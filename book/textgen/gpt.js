@@ -116,12 +116,12 @@ function arithmetic(size) {
   return { room: (n) => new Float32Array(n), linear };
 }
 
-// y = weight @ x + bias. Four rows at a time keep the processor busy.
-function linear(y, weight, bias, x) {
+// y = weight @ x + bias; the rows of `weight` begin `stride` apart. Four rows at a time keep the processor busy.
+function linear(y, weight, bias, x, stride = x.length) {
   const n = x.length;
   const whole = y.length - (y.length % 4);
   for (let row = 0; row < whole; row += 4) {
-    const [a, b, c, d] = [row * n, row * n + n, row * n + 2 * n, row * n + 3 * n];
+    const [a, b, c, d] = [row * stride, (row + 1) * stride, (row + 2) * stride, (row + 3) * stride];
     let [ya, yb, yc, yd] = [0, 0, 0, 0];
     for (let i = 0; i < n; i++) {
       ya += weight[a + i] * x[i];
@@ -136,7 +136,7 @@ function linear(y, weight, bias, x) {
   }
   for (let row = whole; row < y.length; row++) {
     y[row] = 0;
-    for (let i = 0; i < n; i++) y[row] += weight[row * n + i] * x[i];
+    for (let i = 0; i < n; i++) y[row] += weight[row * stride + i] * x[i];
   }
   if (bias) for (let i = 0; i < y.length; i++) y[i] += bias[i];
   return y;
@@ -235,13 +235,16 @@ export class GPT {
     const t = cache.ids.length;
     const attention = new Float32Array(n_layer * n_head * (t + 1));
     for (let i = 0; i < n_embd; i++) x[i] = this.wte[id * n_embd + i] + this.wpe[t * n_embd + i];
-    const add = () => x.forEach((_, i) => (x[i] += z[i])); // each layer adds to the stream x
+    const add = () => {
+      for (let i = 0; i < n_embd; i++) x[i] += z[i]; // each layer adds to the stream x
+    };
     this.layers.forEach((layer, l) => {
       linear(qkv, ...layer.c_attn, norm(y, ...layer.ln_1, x));
       for (let head = 0; head < n_head; head++) {
-        const weights = attend(cache, t, cache.keys[l][head], cache.values[l][head], qkv, head * cache.query.length, n_embd);
+        const at = head * cache.query.length;
+        const weights = attend(cache, t, cache.keys[l][head], cache.values[l][head], qkv, at, n_embd);
         attention.set(weights, (l * n_head + head) * (t + 1));
-        y.set(cache.y, head * cache.y.length);
+        y.set(cache.y, at);
       }
       linear(z, ...layer.c_proj, y);
       add();
@@ -264,10 +267,11 @@ function attend({ query, weights, y, linear }, t, keys, values, qkv, at, n_embd)
     keys[t * d_head + i] = qkv[n_embd + at + i];
     values[i * block_size + t] = qkv[2 * n_embd + at + i];
   }
-  linear(weights.subarray(0, Math.min(block_size, t + 4 - (t % 4))), keys, null, query); // whole fours
+  const reached = weights.subarray(0, Math.min(block_size, t + 16 - (t % 16))); // whole sixteens, for fast.js
+  linear(reached, keys, null, query);
   const seen = softmax(weights.subarray(0, t + 1));
-  weights.fill(0, t + 1); // what is not there yet weighs nothing
-  linear(y, values, null, weights);
+  reached.fill(0, t + 1); // what is not there yet weighs nothing
+  linear(y, values, null, reached, block_size);
   return seen;
 }
 
@@ -276,31 +280,50 @@ function attend({ query, weights, y, linear }, t, keys, values, qkv, at, n_embd)
 // The probabilities after all three; what they rule out has 0. Temperature 0 leaves the likeliest token alone.
 export function filtered(logits, { temperature = 1, top_k = null, top_p = null } = {}) {
   const n = logits.length;
+  const x = logits.slice();
   if (temperature === 0) {
-    const best = logits.indexOf(Math.max(...logits));
-    return logits.map((_, i) => (i === best ? 1 : 0));
+    let best = 0;
+    for (let i = 1; i < n; i++) if (x[i] > x[best]) best = i;
+    x.fill(0)[best] = 1;
+    return x;
   }
-  let x = logits.map((logit) => logit / temperature);
+  for (let i = 0; i < n; i++) x[i] /= temperature;
   if (top_k !== null) {
-    const last = x.slice().sort()[Math.max(0, n - top_k)];
-    x = x.map((logit) => (logit < last ? -Infinity : logit));
+    const last = kthLargest(x, Math.min(top_k, n)); // its equals all stay
+    for (let i = 0; i < n; i++) if (x[i] < last) x[i] = -Infinity;
   }
   if (top_p !== null && top_p < 1) {
-    const ordered = x.slice().sort(); // the least likely first
+    const ordered = x.filter((logit) => logit > -Infinity).sort(); // the least likely first
     const p = softmax(ordered.slice());
     let out = 0; // so many go: together they hold at most 1 - top_p, and the likeliest always stays
-    for (let sum = p[0]; out < n - 1 && sum <= 1 - top_p; sum += p[out]) out++;
+    for (let sum = p[0]; out < p.length - 1 && sum <= 1 - top_p; sum += p[out]) out++;
     let ties = out - ordered.indexOf(ordered[out]); // of equals, the first in the vocabulary go
-    x = x.map((logit) => (logit < ordered[out] || (logit === ordered[out] && ties-- > 0) ? -Infinity : logit));
+    for (let i = 0; i < n; i++) {
+      if (x[i] < ordered[out] || (x[i] === ordered[out] && ties-- > 0)) x[i] = -Infinity;
+    }
   }
   return softmax(x);
 }
 
+// The k-th largest of these numbers: the lowest of the k best, which are kept in order while passing through.
+function kthLargest(x, k) {
+  const best = new Float64Array(k).fill(-Infinity);
+  for (let i = 0; i < x.length; i++) {
+    if (x[i] <= best[0]) continue;
+    let place = 0;
+    for (; best[place + 1] < x[i]; place++) best[place] = best[place + 1];
+    best[place] = x[i];
+  }
+  return best[0];
+}
+
 // The first token, in the order of the vocabulary, at which the summed probabilities exceed u.
 export function draw(probabilities, u) {
-  const target = u * probabilities.reduce((sum, p) => sum + p, 0);
-  let sum = 0;
-  return probabilities.findIndex((p) => (sum += p) > target);
+  let total = 0;
+  for (let i = 0; i < probabilities.length; i++) total += probabilities[i];
+  let [id, sum] = [0, probabilities[0]];
+  while (sum <= u * total) sum += probabilities[++id];
+  return id;
 }
 
 // Uniform numbers in [0, 1) without end, by mulberry32.

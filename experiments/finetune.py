@@ -1,0 +1,159 @@
+"""What pre-training is worth on a new task: pocket-gpt fine-tuned, trained from scratch, and with 8 learned vectors.
+
+    python experiments/finetune.py     all tasks, three seeds each, into book/textgen/results/finetune.json
+
+A task's ways see the same examples for the same number of steps. Exact match on held-out prompts; bits per character of
+held-out stories tell what the model forgot.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book"))
+
+import textgen
+from textgen import metrics, storyworld
+from textgen.folders import write_atomically
+from textgen.models import loss_of
+
+RECORD = ROOT / "book/textgen/results/finetune.json"
+EXAMPLES, BATCH_SIZE, VECTORS = 1000, 16, 8
+WAYS = {  # highest learning rate, and steps in multiples of the task's
+    "fine-tuned": (1e-3, 1),
+    "from scratch": (3e-3, 1),
+    "8 vectors": (0.1, 1),
+    "8 vectors, 6 x steps": (0.1, 6),
+}
+
+
+def translation(n: int, split: str) -> list[tuple[str, str]]:
+    """English to Spanish, asked in other words than in pre-training."""
+    documents = storyworld.documents(n, "pair", split=split)
+    return [(f"Translate: {d.prompt[9:-9].strip()} =>", d.answer) for d in documents]
+
+
+def reverse(n: int, split: str) -> list[tuple[str, str]]:
+    """Spanish to English, which pre-training never showed."""
+    documents = storyworld.documents(n, "pair", split=split)
+    return [(f"Spanish: {d.answer.strip()} English:", f" {d.prompt[9:-9].strip()}") for d in documents]
+
+
+def questions(n: int, split: str) -> list[tuple[str, str]]:
+    """The question first, then the text that answers it."""
+    documents = [d for d in storyworld.documents(n, "qa", split=split) if not d.prompt.startswith("Q:")]
+    asked = [(d.prompt.split(" Q: ")[0], d.prompt.split(" Q: ")[-1][:-3], d.answer) for d in documents]
+    return [(f"Find: {question} In: {text} Found:", answer) for text, question, answer in asked]
+
+
+def ending(n: int, split: str) -> list[tuple[str, str]]:
+    """How a story ends, one of 13 classes."""
+    stories = storyworld.stories(n, split=split)
+    return [(f"{s.text[: s.text.index(' Q: ')]} Ending:", f" {s.facts['ending']}") for s in stories]
+
+
+TASKS = {  # prompts with answers, for how many steps, in which ways
+    "translation": (translation, 40, list(WAYS)),
+    "questions": (questions, 40, list(WAYS)),
+    "ending": (ending, 40, list(WAYS)),
+    "Spanish to English": (reverse, 240, list(WAYS)[:2]),
+}
+
+
+class Answers:
+    """Prompts with answers as data for `fit`; the loss counts the answers alone."""
+
+    def __init__(self, pairs: list, tokenizer):
+        """Tokenise all pairs (prompt, answer)."""
+        prompts, answers = (tokenizer.encode_batch(part) for part in zip(*pairs))
+        self.rows, self.bos = [*zip(prompts, answers)], tokenizer.bos
+
+    def batch(self, split, batch_size, block_size=None, generator=None):
+        """Return `(ids, targets)`, int64 tensors (B, T); a target is -100 inside the prompt."""
+        some = [self.rows[i] for i in torch.randint(len(self.rows), (batch_size,), generator=generator)]
+        T = 2 + max(len(prompt) + len(answer) for prompt, answer in some)
+        ids, counted = torch.full((batch_size, T), self.bos), torch.zeros(batch_size, T, dtype=torch.bool)
+        for i, (prompt, answer) in enumerate(some):
+            end = 1 + len(prompt) + len(answer)
+            ids[i, 1:end] = torch.tensor(prompt + answer)
+            counted[i, 1 + len(prompt) : end + 1] = True  # the answer, and the token that ends it
+        return ids[:, :-1], ids.masked_fill(~counted, -100)[:, 1:]
+
+
+class SoftPrompt(nn.Module):
+    """A frozen GPT behind `n` learned vectors (Lester et al. 2021); they begin as the vectors of frequent tokens."""
+
+    def __init__(self, gpt: textgen.GPT, seed: int, n: int = VECTORS):
+        """Take the GPT and freeze it."""
+        super().__init__()
+        self.gpt, self.positions = gpt.requires_grad_(False), gpt.positions - n
+        picked = torch.randint(300, 1000, (n,), generator=torch.Generator().manual_seed(seed))
+        self.prompt = nn.Parameter(gpt.wte.weight[picked].clone())  # (n, n_embd)
+
+    def forward(self, ids, targets=None):
+        """Logits (B, T, vocab_size) and the loss in nats per counted token."""
+        x = torch.cat([self.prompt.expand(len(ids), -1, -1), self.gpt.wte(ids)], dim=1)  # (B, n + T, n_embd)
+        logits = self.gpt(embeddings=x)[0][:, len(self.prompt) :]
+        return logits, loss_of(logits, targets)
+
+
+def run(way: str, seed: int, pairs: list, test: list, stories: list, steps: int) -> dict:
+    """Train in one of `WAYS`; its figures on the held-out prompts and stories."""
+    gpt, tokenizer = textgen.load("pocket-gpt")
+    torch.manual_seed(seed)
+    start = {"fine-tuned": lambda: gpt, "from scratch": lambda: textgen.GPT(gpt.config)}
+    model = start.get(way, lambda: SoftPrompt(gpt, seed))()
+    lr, times = WAYS[way]
+    steps *= times
+    options = {"batch_size": BATCH_SIZE, "lr": lr, "seed": seed, "eval_rows": BATCH_SIZE}
+    options |= {"eval_every": steps, "weight_decay": 0.1 if way in start else 0.0}
+    history = textgen.fit(model, Answers(pairs, tokenizer), steps=steps, **options)
+    figures = {
+        "exact": metrics.exact_match(model, tokenizer, test, "bare"),
+        "stories": textgen.bits_per_char(model, tokenizer, stories),
+        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "seconds": history.seconds,
+    }
+    print(way, "seed", seed, figures, flush=True)
+    return figures
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the tasks asked for and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="steps of each training")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help="examples to train on")
+    parser.add_argument("--test", type=int, default=200, help="held-out prompts to measure on")
+    parser.add_argument("--record", type=Path, default=RECORD)
+    a = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    stories = storyworld.stories(50, split="test")
+    gpt, tokenizer = textgen.load("pocket-gpt")
+    record = json.loads(a.record.read_text()) if a.record.exists() else {"tasks": {}}
+    record |= {"command": "python experiments/finetune.py", "examples": a.examples}
+    record["stories"] = round(textgen.bits_per_char(gpt, tokenizer, stories), 4)
+    for name in a.tasks:
+        make, steps, ways = TASKS[name]
+        pairs, test, steps = make(a.examples, "train"), make(a.test, "test"), a.steps or steps
+        task = {"steps": steps, "before": metrics.exact_match(gpt, tokenizer, test, "bare"), "ways": {}}
+        for way in ways:
+            runs = [run(way, seed, pairs, test, stories, steps) for seed in range(a.seeds)]
+            task["ways"][way] = {
+                "exact": [round(r["exact"], 3) for r in runs],
+                "stories": [round(r["stories"], 3) for r in runs],
+                "trained": runs[0]["trained"],
+                "seconds": round(sum(r["seconds"] for r in runs) / len(runs)),
+            }
+        record["tasks"][name] = task
+        write_atomically(a.record, json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Loss against size on two texts: Python's manual, and Storyworld, whose entropy is known. Three seeds each.
+
+    python experiments/scaling.py     into book/textgen/results/scaling.json
+
+Chapter 05 fits a power law to four sizes and holds its forecast against larger ones. Sizes of one text read the same tokens.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from pydoc_data import topics
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book"))
+
+import textgen
+from textgen import corpus, storyworld
+from textgen.folders import write_atomically
+from textgen.tokenizer import Tokenizer
+
+RECORD = ROOT / "book/textgen/results/scaling.json"
+SHAPES = {  # steps, rows a step, widths; the rest of the model's shape
+    "manual": (500, 16, (16, 24, 32, 48, 64, 96), {"block_size": 64, "n_layer": 2}),
+    "stories": (300, 24, (16, 24, 32, 48, 64), {"block_size": 192, "n_layer": 3}),
+}
+
+
+def manual():
+    """What `help("for")` and its like show, in byte pairs: the data, the tokenizer and the held-out text."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "manual.txt"
+        path.write_text("\n\n".join(topics.topics.values()), encoding="utf-8")
+        data = corpus.text_file(path, tokenizer="bpe")
+    return data, data.tokenizer, data.texts["valid"]
+
+
+def stories():
+    """20,000 stories in whole words, as on the ladder: the data, the tokenizer and held-out stories."""
+    train = storyworld.stories(20_000)
+    tokenizer = Tokenizer.word([story.text for story in train])
+    data = corpus.stories(train, storyworld.stories(50, split="valid"), tokenizer)
+    return data, tokenizer, storyworld.stories(250, split="test")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train every size of the texts asked for and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--texts", nargs="+", default=list(SHAPES), choices=SHAPES)
+    parser.add_argument("--widths", nargs="+", type=int, help="widths instead of those of the text")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="steps of each training")
+    parser.add_argument("--record", type=Path, default=RECORD)
+    a = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    record = json.loads(a.record.read_text()) if a.record.exists() else {"texts": {}}
+    record["command"] = "python experiments/scaling.py"
+    for name in a.texts:
+        data, tokenizer, test = {"manual": manual, "stories": stories}[name]()
+        steps, rows, widths, shape = SHAPES[name]
+        steps, sizes = a.steps or steps, {}
+        for width in a.widths or widths:
+            bits = []
+            for seed in range(a.seeds):
+                torch.manual_seed(seed)
+                config = textgen.GPTConfig(vocab_size=len(tokenizer), n_head=4, n_embd=width, **shape)
+                model = textgen.GPT(config)
+                options = {"batch_size": rows, "seed": seed, "eval_every": steps, "eval_rows": rows}
+                history = textgen.fit(model, data, steps=steps, **options)
+                bits.append(round(textgen.bits_per_char(model, tokenizer, test), 4))
+                print(f"{name}, width {width}, seed {seed}: {bits[-1]}, {history.seconds:.0f} s", flush=True)
+            sizes[str(width)] = {"bits_per_char": bits, "parameters": model.num_parameters()}
+        record["texts"][name] = {"steps": steps, "tokens": history.tokens, "sizes": sizes}
+        if name == "stories":
+            record["texts"][name]["entropy"] = round(storyworld.entropy(test), 4)
+        write_atomically(a.record, json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
