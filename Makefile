@@ -16,15 +16,15 @@ serve:
 
 # $(call timed,name,command): run a group of tests and say how long it took
 timed = @start=$$(date +%s); $(2) && echo "[$(1): $$(($$(date +%s) - start)) s]"
+# Two files at a time, each on one thread: threads of two trainings would wait for each other's processors.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
 
 test: .venv/.installed node_modules/.installed
 	$(call timed,style,$(PY) -m ruff check . && $(PY) -m ruff format --check .)
 	$(call timed,book,$(PY) book/_ext/build.py)
-	$(call timed,package,OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile tests --ignore=tests/test_site.py --ignore=tests/test_colab.py)
-	$(call timed,colab,$(PY) -m pytest -q tests/test_colab.py)
-	$(call timed,notebooks,OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile $(NBVAL) book)
-	$(call timed,site,$(PY) -m pytest -q tests/test_site.py)
+	$(call timed,notebooks,$(PYTEST) $(NBVAL) book)
+	$(call timed,tests,$(PYTEST) tests/test_site.py tests/test_colab.py tests)  # the longest first
 
 notebooks: .venv/.installed
 	@$(PY) book/_ext/execute.py
