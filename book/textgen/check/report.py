@@ -31,7 +31,7 @@ def figure(label: str, value: float, expected: float, within: float) -> None:
     if not abs(number - expected) <= within:
         here = f"this run gives {number:.6g}, the recorded figure is {expected}"
         raise AssertionError(f"{label}: {here}, and they may differ by {within}.")
-    print(f"{label}: {expected} (this run agrees within {within})")
+    print(f"{label}: {round(expected, 6)} (this run agrees within {within})")
 
 
 def guarded(function: Callable, *arguments):
