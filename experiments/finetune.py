@@ -142,7 +142,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name in a.tasks:
         make, steps, ways = TASKS[name]
         pairs, test, steps = make(a.examples, "train"), make(a.test, "test"), a.steps or steps
-        task = {"steps": steps, "before": metrics.exact_match(gpt, tokenizer, test, "bare"), "ways": {}}
+        before = metrics.exact_match(gpt, tokenizer, test, "bare")
+        task = {"steps": steps, "before": round(before, 3), "ways": {}}
         for way in ways:
             runs = [run(way, seed, pairs, test, stories, steps) for seed in range(a.seeds)]
             task["ways"][way] = {

@@ -38,9 +38,9 @@ def manual():
     return data, data.tokenizer, data.texts["valid"]
 
 
-def stories():
-    """20,000 stories in whole words, as on the ladder: the data, the tokenizer and held-out stories."""
-    train = storyworld.stories(20_000)
+def stories(n: int = 20_000):
+    """Stories in whole words, as on the ladder: the data, the tokenizer and held-out stories."""
+    train = storyworld.stories(n)
     tokenizer = Tokenizer.word([story.text for story in train])
     data = corpus.stories(train, storyworld.stories(50, split="valid"), tokenizer)
     return data, tokenizer, storyworld.stories(250, split="test")
@@ -53,13 +53,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--widths", nargs="+", type=int, help="widths instead of those of the text")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="steps of each training")
+    parser.add_argument("--stories", type=int, default=20_000, help="stories to train on")
     parser.add_argument("--record", type=Path, default=RECORD)
     a = parser.parse_args(arguments)
     torch.set_num_threads(1)
     record = json.loads(a.record.read_text()) if a.record.exists() else {"texts": {}}
     record["command"] = "python experiments/scaling.py"
     for name in a.texts:
-        data, tokenizer, test = {"manual": manual, "stories": stories}[name]()
+        data, tokenizer, test = manual() if name == "manual" else stories(a.stories)
         steps, rows, widths, shape = SHAPES[name]
         steps, sizes = a.steps or steps, {}
         for width in a.widths or widths:

@@ -9,6 +9,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
+    "finetune": "--tasks translation --seeds 1 --steps 1 --examples 50 --test 10",
+    "scaling": "--widths 8 --seeds 1 --steps 2 --stories 3000",
+    "selection": "--seeds 1 --pages 2000 --tokens 4000 --test 10",
     "variants": "--rungs post-norm --seeds 2 --steps 3 --stories 3000 --test 20",
     "ladder": "--seeds 2 --steps 3 --stories 3000 --test 20",
     "translator": "--seeds 1 --steps 2 --pairs 3000 --test 20",

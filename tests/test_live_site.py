@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "book/_ext"))
 import textgen_book
 
 PROMPT = "Once there was a brave fox named Ada."
+LASTING = 3  # at temperature 5 the text after PROMPT with this seed is longer than 400 tokens
 ATTACK = "<img src=x onerror=alert(1)>"
 STRANGE = [
     ATTACK,
@@ -137,6 +138,17 @@ def tokens(page):
     return page.locator(".tl-text").first.locator("[role=option]")
 
 
+def write_for_long(page):
+    """Set the controls to 400 tokens, far from any end of a story, on a slow machine: there is time to interrupt."""
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 8})
+    slide(page, "new tokens", 20)
+    slide(page, "temperature", 40)
+    page.get_by_label("seed", exact=True).first.fill(str(LASTING))
+    button(page, "Start over").click()
+    settled(page)
+    page.wait_for_timeout(500)
+
+
 def slide(page, name, presses, run=0):
     """Move a slider by keyboard."""
     slider = page.get_by_role("slider", name=name).nth(run)
@@ -173,7 +185,7 @@ def test_the_same_text_as_python(scheme, open_page, address, folder, pocket):
     model, tokenizer = pocket
     assert eval(line, {"textgen": textgen, "model": model, "tokenizer": tokenizer}) == by_python(pocket, call)
     assert re.fullmatch(
-        r"\d+ tokens in [\d.]+ s, [\d,]+ a second, the first after [\d,]+ ms\.",
+        r"\d+ tokens in [\d.]+ s, [\d,]+ a second, the first after [\d,]+ ms\.( The text ends here\.)?",
         page.locator(".tl-written p").first.text_content(),
     )
     assert page.asked.count("pocket-gpt.js") == 1
@@ -188,7 +200,7 @@ def test_strange_prompts_are_text_and_agree_with_python(page, pocket):
         assert call["outputs"][0]["generated_text"] == by_python(pocket, call), prompt[:20]
         assert page.locator(".tl-message").text_content() == ""
         assert page.locator(".textgen-live img").count() == 0
-    assert "outgrew" in page.locator(".tl-written p").first.text_content()
+    assert page.get_by_text("The text outgrew the model’s 256 tokens").first.is_visible()
     page.get_by_label("or one of these").select_option(label="Attack")
     settled(page)
     assert text_in(page).startswith(f"start{ATTACK}")
@@ -252,22 +264,67 @@ def test_step_by_step_stop_and_start_over(page, pocket):
         button(page, "One token").click()
         settled(page)
     (call,) = calls(page)
-    call["parameters"]["max_new_tokens"] = 4
+    assert call["parameters"]["max_new_tokens"] == 4
     assert call["outputs"][0]["generated_text"] == by_python(pocket, call)
     button(page, "Start over").click()
     settled(page)
     assert text_in(page) == f"start{PROMPT}"
-    slide(page, "new tokens", 20)
-    slide(page, "temperature", 40)  # far from any end of a story
+    write_for_long(page)
     page.evaluate(STOP)
     settled(page)
     (call,) = calls(page)
-    assert call["parameters"]["max_new_tokens"] == 400
-    text = call["outputs"][0]["generated_text"]
-    assert text.startswith(PROMPT) and len(text) < len(by_python(pocket, call))
-    assert by_python(pocket, call).startswith(text.rstrip("\ufffd"))
+    assert 0 < call["parameters"]["max_new_tokens"] < 400
+    assert call["outputs"][0]["generated_text"] == by_python(pocket, call)  # as far as it came
+    page.wait_for_timeout(400)
+    assert "Stopped after" in page.locator(".tl-status[role=status]").text_content()
     generate(page)
-    assert calls(page)[0]["outputs"][0]["generated_text"] == by_python(pocket, call)
+    (call,) = calls(page)
+    assert call["parameters"]["max_new_tokens"] == 400
+    assert call["outputs"][0]["generated_text"] == by_python(pocket, call)
+
+
+def test_one_thing_ends_the_other(page, pocket):
+    """A token more while it writes, Stop while the model loads, a setting that moves under a text made by hand."""
+    page.evaluate("document.querySelector('.tl-go').click()")  # loads
+    page.evaluate("document.querySelector('.tl-go').click()")  # and is stopped
+    settled(page)
+    page.wait_for_timeout(300)
+    assert (
+        not page.locator(".tl-next").first.is_visible() and page.locator(".tl-bars button").first.is_hidden()
+    )
+    generate(page)
+    write_for_long(page)
+    page.evaluate(STOP.replace("  go.click();\n}", "  go.nextElementSibling.click();\n}"))  # One token
+    settled(page)
+    assert button(page, "Generate").is_visible()
+    button(page, "Start over").click()
+    settled(page)
+    button(page, "Another seed").click()
+    for _ in range(6):
+        button(page, "One token").click()
+        settled(page)
+    (call,) = calls(page)
+    assert call["parameters"]["seed"] == LASTING + 1 and call["parameters"]["max_new_tokens"] == 6
+    assert call["outputs"][0]["generated_text"] == by_python(pocket, call)
+    assert "The same in Python" in page.locator(".textgen-live pre").nth(1).text_content()
+    slide(page, "temperature", -3)
+    settled(page)
+    assert "without what was changed" in page.locator(".textgen-live pre").nth(1).text_content()
+
+
+def test_a_token_past_the_block_shows_what_it_was_chosen_from(page):
+    page.get_by_label("Prompt").fill("Ada had a red kite. " * 40)
+    slide(page, "temperature", -40)
+    slide(page, "new tokens", 4)
+    generate(page)
+    assert page.get_by_text("The text outgrew the model’s 256 tokens").first.is_visible()
+    written = page.locator(".tl-text").first.locator("[role=option]:not(.tl-given)")
+    assert written.count() > 20
+    for at in range(0, written.count() - 1, 4):
+        written.nth(at).click()
+        settled(page)
+        came = page.locator(".tl-bars [aria-current=true]")
+        assert "→ 100.0%" in came.text_content(), at
 
 
 def test_two_settings_side_by_side(page, pocket):
@@ -346,7 +403,7 @@ def test_another_word_and_the_rest_is_written_anew(page, pocket):
     settled(page)
     (after,) = calls(page)
     assert after["outputs"][0]["generated_text"].startswith(kept + word)
-    assert after["chosen_by_hand"] == [word] and "chosen_by_hand" not in before
+    assert after["chosen_by_hand"] == [{"position": at + 1, "token": word}] and "chosen_by_hand" not in before
     assert options.count() <= count
     page.locator(".tl-bars button").first.click()  # at the end it is one more
     settled(page)

@@ -119,7 +119,7 @@ def test_ladder_grows_and_names_the_finish_line():
     assert len(first.axes[0].patches) == 1 and len(second.axes[0].patches) == 2
     assert "bigram 0.911, MLP 0.400" in plots.alt_text(second) and "0.185" in plots.alt_text(second)
     texts = [text.get_text().strip() for text in second.axes[0].texts]
-    assert texts == ["0.911", "0.400", "true entropy 0.185"]
+    assert texts == ["0.911", "0.400", "true entropy 0.1850"]
     old, new = second.axes[0].patches
     assert old.get_hatch() and not new.get_hatch()
     assert second.axes[0].get_xlim()[0] == 0

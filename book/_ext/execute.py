@@ -86,7 +86,7 @@ def normalise(nb: nbformat.NotebookNode, stem: str) -> None:
             cell.outputs = [kept for output in cell.outputs if (kept := at_rest(output))]
 
 
-def run(path: Path, timeout: int = 180) -> tuple[float, float]:
+def run(path: Path, timeout: int = 600) -> tuple[float, float]:
     """Execute the notebook at `path` in place and return its seconds and its kilobytes.
 
     `timeout` is in seconds a cell. Raises what nbclient raises where a cell fails; the file is then as it was.

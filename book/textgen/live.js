@@ -169,17 +169,23 @@ class Run {
       player.changed(this);
     };
     const off = (value) => String(value ?? "off");
-    const seed = make("input", { type: "number", min: 0, step: 1, value: settings.seed, autocomplete: "off" });
+    const highest = 2 ** 32 - 1;
+    const limits = { type: "number", min: 0, max: highest, step: 1 };
+    const seed = make("input", { ...limits, value: settings.seed, autocomplete: "off" });
+    const whole = (value) => Math.min(highest, Math.max(0, Math.trunc(value) || 0));
     const another = make("button", { type: "button", "aria-label": "Another seed", title: "Another seed" }, "+1");
-    seed.addEventListener("input", () => change("seed")(Math.trunc(Number(seed.value)) || 0));
+    seed.addEventListener("input", () => change("seed")(whole(seed.value)));
+    seed.addEventListener("change", () => (seed.value = this.settings.seed)); // show what is used
     another.addEventListener("click", () => {
-      seed.value = this.settings.seed + 1;
-      change("seed")(this.settings.seed + 1);
+      seed.value = whole(this.settings.seed + 1);
+      change("seed")(Number(seed.value));
     });
     const words = (t) => (t === 0 ? "0, the likeliest" : String(t));
     this.legend = make("legend");
     this.text = make("div", { className: "tl-text", dir: "auto" });
     this.summary = make("p", { className: "tl-quiet" });
+    const outgrown = `The text outgrew the model’s ${player.data.block_size} tokens: it sees the dark part.`;
+    this.outgrown = make("p", { className: "tl-quiet", hidden: true }, outgrown);
     this.heading = make("p", { className: "tl-heading" }, "What comes next");
     this.note = make("p", { className: "tl-quiet" });
     this.bars = Array.from({ length: BARS }, makeBar);
@@ -197,7 +203,7 @@ class Run {
         slider("top-p", TOP_PS, settings.top_p, off, change("top_p")),
         make("div", { className: "tl-setting tl-seed" }, make("label", {}, make("span", {}, "seed"), seed), another),
       ),
-      make("div", { className: "tl-written" }, this.text, this.summary),
+      make("div", { className: "tl-written" }, this.text, this.summary, this.outgrown),
       make("div", { className: "tl-next" }, this.heading, box, this.note),
     );
     roving(this.text, this.options);
@@ -212,7 +218,15 @@ class Run {
   }
 
   options = () => [...this.text.querySelectorAll("[role=option]")];
-  seen = (to = this.ids.length) => this.ids.slice(this.start, to); // what the model has in sight
+
+  // Where the window began when the model had read the first `n` tokens, and these from there on.
+  window(n) {
+    let start = 0;
+    for (let m = Math.min(n, this.given); m <= n; m++) start = slide(start, m, this.player.data.block_size ?? Infinity);
+    return start;
+  }
+
+  seen = (n = this.ids.length) => this.ids.slice(this.window(n), n);
 
   // A text that was written before the model came to this page.
   sample(prompt, text) {
@@ -225,15 +239,15 @@ class Run {
     const ids = [this.engine.end, ...(await this.engine.encode(prompt))];
     if (mine !== this.ticket) return false;
     this.session ??= this.engine.session();
-    Object.assign(this, { prompt, ids, given: ids.length, start: 0, ended: false, chosen: [], draws: [] });
-    this.uniform = uniforms(this.settings.seed);
+    if (ids.length !== this.given) this.painted = null; // other tokens are the prompt's now
+    Object.assign(this, { prompt, ids, given: ids.length, start: 0, ended: false, chosen: [], seconds: undefined });
     this.summary.textContent = "";
     return true;
   }
 
   // Read what is new, and return the logits of what follows.
   read() {
-    this.start = slide(this.start, this.ids.length, this.player.data.block_size ?? Infinity);
+    this.start = this.window(this.ids.length);
     return this.engine.next(this.session, this.seen());
   }
 
@@ -242,8 +256,10 @@ class Run {
     this.logits = await this.read();
     if (mine !== this.ticket) return false;
     const place = this.ids.length - this.given;
-    while (this.draws.length <= place) this.draws.push(this.uniform());
-    this.add(draw(filtered(this.logits, this.settings), this.draws[place]));
+    if (!place) this.began = JSON.stringify(this.settings);
+    const uniform = uniforms(this.settings.seed);
+    for (let i = 0; i < place; i++) uniform();
+    this.add(draw(filtered(this.logits, this.settings), uniform()));
     return !this.ended;
   }
 
@@ -272,7 +288,7 @@ class Run {
     this.seconds = (performance.now() - started) / 1000;
     const fast = tokens > 1 ? `, ${grouped(tokens / this.seconds)} a second, the first after ${Math.ceil(first)} ms` : "";
     this.summary.textContent = `${tokens} token${tokens === 1 ? "" : "s"} in ${this.seconds.toFixed(3)} s${fast}.`;
-    if (this.start) this.summary.append(` The text outgrew the model’s ${this.player.data.block_size} tokens: it sees the dark part.`);
+    if (this.ended) this.summary.append(" The text ends here.");
     return true;
   }
 
@@ -280,28 +296,32 @@ class Run {
 
   // Show the text, token by token where the model has it in sight.
   paint() {
-    const ids = this.seen();
-    const pieces = this.engine.pieces(ids);
+    const ids = this.ids.slice(this.start);
+    const all = this.engine.pieces(this.ids);
+    const held = this.text.contains(document.activeElement);
     const old = this.painted === this.start ? this.options() : [];
     let same = 0;
     while (same < old.length && old[same].token === ids[same]) same++;
     if (same) {
       while (this.text.lastChild !== old[same - 1]) this.text.lastChild.remove();
     } else {
-      const past = this.engine.pieces(this.ids.slice(1, Math.max(1, this.start))).join("");
+      const past = all.slice(1, this.start).join("");
       this.text.replaceChildren(...(past ? [make("span", { className: "tl-past" }, past)] : []));
       this.text.setAttribute("role", "listbox");
     }
     for (let i = same; i < ids.length; i++) {
       const position = this.start + i;
-      const piece = position ? pieces[i] : "start";
+      const piece = position ? all[position] : "start";
       const option = make("span", { role: "option", tabIndex: -1, "aria-selected": "false" }, piece || "·");
+      if (!position) option.dir = "ltr"; // or this word would give the whole text its direction
       option.className = position === 0 ? "tl-mark" : position < this.given ? "tl-given" : "";
       if (!piece.trim()) option.setAttribute("aria-label", piece ? visible(piece) : "part of a character");
       this.text.append(Object.assign(option, { token: ids[i], position }));
     }
-    if (this.ended) this.text.append(make("span", { className: "tl-mark" }, "end"));
+    if (this.ended) this.text.append(make("span", { className: "tl-mark", ariaHidden: "true" }, "end"));
+    this.outgrown.hidden = !this.start;
     this.painted = this.start;
+    if (held && !this.text.contains(document.activeElement)) this.options().at(-1).focus();
   }
 
   // Show what the model expected after the token at `at`: by itself, and as the settings leave it.
@@ -334,7 +354,7 @@ class Run {
   }
 
   quote(at) {
-    return make("q", {}, at ? visible(this.engine.pieces(this.seen(at + 1)).at(-1)) : "start");
+    return make("q", {}, at ? visible(this.engine.pieces(this.ids.slice(0, at + 1)).at(-1)) : "start");
   }
 }
 
@@ -383,7 +403,8 @@ class Heads {
   show(run, at, attention) {
     this.node.hidden = !attention;
     if (!attention) return "";
-    const T = at - run.start + 1;
+    const start = run.window(at + 1);
+    const T = at - start + 1;
     const weights = ({ layer, head }) => attention.subarray((layer * this.n_head + head) * T).subarray(0, T);
     for (const cell of this.cells) {
       const highest = Math.max(...weights(cell));
@@ -393,9 +414,11 @@ class Heads {
     }
     const now = weights(this);
     const most = Math.max(...now);
-    run.options().forEach((option, i) => option.style.setProperty("--w", i < T ? (now[i] / most).toFixed(3) : 0));
+    for (const option of run.options()) {
+      option.style.setProperty("--w", ((now[option.position - start] ?? 0) / most).toFixed(3));
+    }
     const top = [...now.keys()].sort((a, b) => now[b] - now[a]).slice(0, 3);
-    const looks = top.flatMap((i) => [", ", run.quote(run.start + i), ` ${percent(now[i])}`]).slice(1);
+    const looks = top.flatMap((i) => [", ", run.quote(start + i), ` ${percent(now[i])}`]).slice(1);
     this.heading.replaceChildren("What ", run.quote(at), " looks at");
     this.sentence.replaceChildren(`Layer ${this.layer + 1}, head ${this.head + 1}: `, ...looks, ".");
     return this.sentence.textContent;
@@ -416,7 +439,7 @@ class Player {
     this.go = button("Generate", () => (this.busy ? this.halt() : this.generate()), "tl-go");
     this.two = make("input", { type: "checkbox", checked: data.settings.length > 1, autocomplete: "off" });
     this.message = make("p", { className: "tl-message", role: "alert" });
-    this.loading = make("p", { className: "tl-loading" });
+    this.loading = make("p", { className: "tl-loading", role: "status" });
     this.status = make("p", { className: "tl-status", role: "status" });
     this.json = make("pre");
     this.python = make("pre");
@@ -470,7 +493,9 @@ class Player {
     if (!prompts.length) return [];
     const options = prompts.map(([name, prompt]) => new Option(name, prompt));
     const select = make("select", { autocomplete: "off" }, new Option("…", ""), ...options);
+    this.prompt.addEventListener("input", () => (select.selectedIndex = 0));
     select.addEventListener("change", () => {
+      if (!select.selectedIndex) return;
       this.prompt.value = select.value;
       this.guard(() => this.generate());
     });
@@ -516,6 +541,8 @@ class Player {
     const turn = ++this.turn;
     this.runs.forEach((run) => run.ticket++);
     clearTimeout(this.timers.prompt);
+    clearTimeout(this.timers.change);
+    this.settle(false);
     if (!this.used) {
       this.loading.replaceChildren(make("progress", { "aria-label": "Loading" }), ` Loading the model${this.size()} …`);
       await pause(); // to paint that
@@ -526,9 +553,10 @@ class Player {
         throw error;
       }
       this.loading.hidden = this.used = true;
-      this.area.classList.remove("tl-fresh");
     }
-    return turn === this.turn;
+    if (turn !== this.turn) return false;
+    this.area.classList.remove("tl-fresh");
+    return true;
   }
 
   size = () => (this.data.bytes ? ` (${(this.data.bytes / 1e6).toFixed(1)} MB)` : "");
@@ -538,8 +566,9 @@ class Player {
   }
 
   async generate() {
+    const opened = this.open();
     this.settle(true);
-    if (!(await this.open())) return;
+    if (!(await opened)) return;
     const { turn } = this;
     this.whole = true;
     for (const run of this.active()) {
@@ -557,10 +586,11 @@ class Player {
     this.whole = false;
     for (const run of this.active()) {
       if (run.prompt !== this.prompt.value && !(await run.begin(this.prompt.value))) return;
-      if (!run.ended && !(await run.write(1))) return;
+      if (run.ended) run.summary.textContent = "The text has ended: start over, or choose another token.";
+      else if (!(await run.write(1))) return;
       await this.finish(run);
     }
-    this.tell();
+    this.tell((run) => visible(this.engine.pieces(run.ids).at(-1)));
   }
 
   async over() {
@@ -570,28 +600,38 @@ class Player {
       if (!(await run.begin(this.prompt.value))) return;
       await this.finish(run);
     }
-    this.settle(false);
+    this.tell();
   }
 
   async halt() {
     this.turn++;
     this.runs.forEach((run) => run.ticket++);
     this.settle(false);
-    for (const run of this.active()) if (run.session) await this.finish(run);
+    this.whole = false;
+    for (const run of this.active()) {
+      if (!run.session) continue;
+      run.summary.textContent = `Stopped after ${grouped(run.ids.length - run.given)} tokens.`;
+      await this.finish(run);
+    }
+    this.tell();
   }
 
   // A setting moved. A whole text is written anew at once where that takes no time; else the bars follow.
   changed(run) {
     if (!this.used) return;
     if (this.whole && this.engine instanceof InBrowser) this.later("change", 30, () => this.generate());
-    else if (run?.session) this.later("change", 30, () => this.look(run, run.at));
+    else if (run?.session) this.later("change", 30, () => this.look(run, run.at).then(() => this.describe()));
   }
 
   async compare() {
     this.arrange();
-    if (!this.used) return;
-    if (this.whole) await this.generate();
-    else await this.over();
+    if (!this.used) return this.describe();
+    if (this.whole) return this.generate();
+    if (!(await this.open())) return;
+    for (const run of this.active()) {
+      if (run.prompt !== this.prompt.value && !(await run.begin(this.prompt.value))) return;
+      await this.finish(run);
+    }
   }
 
   // Put another token after the one looked at. What stood there goes, and as much as it was is written again.
@@ -600,7 +640,8 @@ class Player {
     const rest = run.ids.length - run.at - 2;
     run.ids.length = run.at + 1;
     run.add(token);
-    run.chosen.push(this.engine.vocabulary[token]);
+    run.chosen = run.chosen.filter(({ position }) => position <= run.at); // what stood further on is gone
+    run.chosen.push({ position: run.at + 1, token: this.engine.vocabulary[token] });
     run.summary.textContent = "";
     this.whole = false;
     if (rest > 0 && !run.ended && !(await run.write(rest))) return;
@@ -637,20 +678,27 @@ class Player {
     this.status.textContent = words;
   }
 
-  tell() {
+  // Say what has become of each setting, once it has been still for a moment.
+  tell(words = (run) => run.written()) {
     this.later("tell", 300, async () => {
-      const [run] = this.active();
-      this.status.textContent = `${run.summary.textContent} ${await run.written()}`;
+      const said = [];
+      for (const run of this.active()) {
+        if (run.session) said.push(this.two.checked ? run.legend.textContent : "", run.summary.textContent, await words(run));
+      }
+      this.status.textContent = said.join(" ");
     });
   }
 
   // The call, as a program would make it.
   async describe() {
-    const { max_new_tokens } = this.data;
     const calls = [];
+    let same = true;
     for (const [i, run] of this.active().entries()) {
       const inputs = run.prompt ?? this.data.prompt;
+      const written = run.session && !this.whole ? run.ids.length - run.given : 0;
+      const max_new_tokens = written || this.data.max_new_tokens;
       const parameters = { max_new_tokens, ...run.settings };
+      if (run.session && (written || this.whole)) same &&= !run.chosen.length && run.began === JSON.stringify(run.settings);
       const generated_text = run.session ? await run.written() : (this.data.texts[i] ?? this.data.texts[0]);
       calls.push({ inputs, parameters, outputs: [{ generated_text }] });
       if (run.chosen?.length) calls[i].chosen_by_hand = run.chosen;
@@ -661,7 +709,8 @@ class Player {
       const given = Object.entries(parameters).map(([name, value]) => `${name}=${value ?? "None"}`);
       return `textgen.generate(model, tokenizer, ${JSON.stringify(inputs)}, ${given.join(", ")})`;
     });
-    this.python.textContent = `# The same in Python\n${lines.join("\n")}`;
+    const title = same ? "The same in Python" : "In Python, without what was changed or chosen on the way";
+    this.python.textContent = `# ${title}\n${lines.join("\n")}`;
   }
 }
 

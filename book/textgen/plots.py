@@ -140,10 +140,10 @@ def ladder(rungs: Mapping[str, float], entropy: float, spread: Mapping[str, floa
             ax.errorbar(value, row, xerr=error, color=INK, capsize=4)
         ax.text(value + error + max(values) * 0.015, row, f"{value:.3f}", va="center")
     ax.axvline(entropy, color=ORANGE, ls="--")
-    ax.text(entropy, -0.75, f" true entropy {entropy:.3f}", color=ORANGE, va="center", fontweight="bold")
+    ax.text(entropy, -0.75, f" true entropy {entropy:.4f}", color=ORANGE, va="center", fontweight="bold")
     ax.set(xlim=(0, max(entropy * 2, *values) * 1.18), ylim=(newest + 0.5, -1.1), xlabel="bits per character")
     steps = ", ".join(f"{name} {value:.3f}" for name, value in rungs.items())
-    line = f"A dashed line marks the true entropy, {entropy:.3f}."
+    line = f"A dashed line marks the true entropy, {entropy:.4f}."
     return alt(figure, f"Bits per character, rung by rung: {steps}. {line}")
 
 

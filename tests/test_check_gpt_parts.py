@@ -1,0 +1,123 @@
+"""Chapter 05's checks: the right answer passes, a stub gets a hint, and each mistake its own diagnosis.
+
+And the chapter's own GPT runs a real GPT-2 folder, as it does with `gpt2` where there is a network.
+"""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import textgen
+import torch
+from textgen.check import gpt_parts
+from textgen.check.report import Diagnosis
+
+
+def nucleus(q, p, extra=0):
+    values, order = q.sort(descending=True)
+    keep = int((values.cumsum(0) < p - 1e-6).sum()) + 1 + extra
+    kept = torch.zeros_like(q)
+    kept[order[:keep]] = values[:keep]
+    return kept / kept.sum()
+
+
+def block(x, norm_1, attend, norm_2, mlp):
+    a = x + attend(norm_1(x))
+    return a + mlp(norm_2(a))
+
+
+def post_norm(x, norm_1, attend, norm_2, mlp):
+    x = norm_1(x + attend(x))
+    return norm_2(x + mlp(x))
+
+
+RIGHT = {
+    "next_token_pairs": lambda ids: (ids[:, :-1], ids[:, 1:]),
+    "pre_norm_block": block,
+    "nucleus": nucleus,
+    "cache_size": lambda layers, width, tokens: 2 * layers * width * tokens,
+}
+WRONG = [
+    ("next_token_pairs", lambda ids: ids[:, 1:], "two things"),
+    ("next_token_pairs", lambda ids: (ids, ids[:, 1:]), "one shape"),
+    ("next_token_pairs", lambda ids: (ids[:, 1:-1], ids[:, 2:]), "lost a place"),
+    ("next_token_pairs", lambda ids: (ids[:, 1:], ids[:, :-1]), "moved the wrong one"),
+    ("next_token_pairs", lambda ids: (ids[:, :-1], ids[:, :-1]), "repeat the token"),
+    ("next_token_pairs", lambda ids: (ids, ids), "repeat what it reads"),
+    ("next_token_pairs", lambda ids: (ids[:-1], ids[1:]), "along the batch"),
+    ("next_token_pairs", lambda ids: (ids, ids.roll(-1, 1)), "do not roll"),
+    ("next_token_pairs", lambda ids: (ids[:, :-1], ids[:, 1:].flip(0)), "first 3"),
+    ("pre_norm_block", post_norm, "post-norms"),
+    ("pre_norm_block", lambda x, n, a, m, f: x + a(n(x)) + f(m(x)), "after attention has added"),
+    ("pre_norm_block", lambda x, n, a, m, f: f(m(a(n(x)))), "dropped the stream"),
+    ("pre_norm_block", lambda x, n, a, m, f: block(x, abs, a, abs, f), "Follow the picture"),
+    ("pre_norm_block", lambda x, n, a, m, f: block(x, lambda y: y, a, lambda y: y, f), "norms are missing"),
+    ("pre_norm_block", lambda x, n, a, m, f: block(x, n, a, lambda y: y, f), "second norm is missing"),
+    ("pre_norm_block", lambda x, n, a, m, f: block(x, n, a, n, f), "norm_1 twice"),
+    ("pre_norm_block", lambda x, n, a, m, f: block(x, m, a, n, f), "swapped the norms"),
+    ("pre_norm_block", lambda x, n, a, m, f: block(n(x), lambda y: y, a, m, f), "added to the norms"),
+    ("pre_norm_block", lambda x, n, a, m, f: x + a(n(x)), "half a block"),
+    ("nucleus", lambda q, p: nucleus(q, p) * 0.85, "sum to 1 again"),
+    ("nucleus", lambda q, p: nucleus(q, p, -1), "one token early"),
+    ("nucleus", lambda q, p: nucleus(q, p, 1), "one token too many"),
+    ("nucleus", lambda q, p: nucleus(q, p).sort(descending=True).values, "sorted now"),
+    ("nucleus", lambda q, p: q, "from the small end"),
+    ("nucleus", lambda q, p: q * (q > p), "not for each"),
+    ("nucleus", lambda q, p: nucleus(q, p) if p > 0.1 else q * 0, "not none"),
+    ("nucleus", lambda q, p: nucleus(q, min(p, 0.8)), "leaves all tokens"),
+    ("nucleus", lambda q, p: q.flip(0), "second, third and fifth"),
+    ("cache_size", lambda layers, width, tokens: layers * width * tokens, "two rows"),
+    ("cache_size", lambda layers, width, tokens: 2 * width * tokens, "of its own"),
+    ("cache_size", lambda layers, width, tokens: 3 * layers * width * tokens, "Queries"),
+    ("cache_size", lambda layers, width, tokens: 2 * layers * width * tokens**2, "square"),
+    ("cache_size", lambda layers, width, tokens: 8 * layers * width * tokens, "bytes"),
+    ("cache_size", lambda layers, width, tokens: 7, "10,240"),
+]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
+    check = getattr(gpt_parts, name)
+    check(RIGHT[name])
+    assert capsys.readouterr().out.startswith("Right:")
+    check(lambda *arguments: ...)
+    assert capsys.readouterr().out.startswith("Not written yet. Hint:")
+
+
+@pytest.mark.parametrize(("name", "wrong", "diagnosis"), WRONG)
+def test_each_mistake_has_its_diagnosis(name, wrong, diagnosis):
+    with pytest.raises(Diagnosis, match=diagnosis):
+        getattr(gpt_parts, name)(wrong)
+
+
+def assembled(*contents):
+    """The namespace of the chapter's imports, its four classes, and the cells that hold `contents`."""
+    path = Path(__file__).resolve().parents[1] / "book/05-gpt.ipynb"
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    space = {}
+    for part in ("import textgen", "class SelfAttention", "class MLP", "class GPT", *contents):
+        exec(next(cell for cell in cells if part in cell), space)  # noqa: S102 (the book's own)
+    return space
+
+
+def test_the_pages_model_runs_a_gpt2_folder(tmp_path, monkeypatch, capsys):
+    import transformers
+
+    config = transformers.GPT2Config(vocab_size=300, n_positions=64, n_layer=2, n_head=2, n_embd=16)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    textgen.tokenizer.Tokenizer.bpe(["My name is Lewis"], vocab_size=300).save_pretrained(tmp_path)
+    load = textgen.load
+    monkeypatch.setattr(textgen, "load", lambda name: load(tmp_path if name == "gpt2" else name))
+    assembled('textgen.load("gpt2")')
+    said = capsys.readouterr().out
+    assert "12,416 parameters, and the same logits from your classes." in said
+    assert "My name is Lewis and I like to" in said
+
+
+def test_without_a_network_the_page_says_so_and_goes_on(monkeypatch, capsys):
+    def unreachable(name):
+        raise ConnectionError("gpt2 could not be fetched.")
+
+    monkeypatch.setattr(textgen, "load", unreachable)
+    assembled('textgen.load("gpt2")')
+    assert capsys.readouterr().out == "gpt2 could not be fetched.\n"
