@@ -36,6 +36,11 @@ USES = {  # any other script -> what on a page needs it
     "design-tabs": ".sd-tab-set",
 }
 
+# What axe-core calls serious or critical, each with its element; all else it finds would take a second to hand over.
+AXE = """axe.run({ resultTypes: ["violations"] }).then(({ violations }) =>
+  violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html.slice(0, 200)])))"""
+
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args):
@@ -93,21 +98,20 @@ def reader(browser, home: str):
 
 
 def settle(page, url: str) -> None:
-    """Load a page, unfold what is folded, and wait until its formulas are set and nothing loads any more."""
+    """Load a page, unfold what is folded, and wait until its formulas and fonts are there and it has had time to ask
+    for more. (The browser's own word for "the network is idle" at times never comes.)"""
     page.goto(url, wait_until="load")
     page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
-    page.evaluate("window.MathJax?.startup?.promise")
-    page.wait_for_load_state("networkidle")
+    page.evaluate("Promise.all([window.MathJax?.startup?.promise, document.fonts.ready]).then(() => true)")
+    page.wait_for_timeout(500)
 
 
-def serious(page, scheme: str) -> list[tuple[str, str]]:
+def serious(page, scheme: str) -> list[list[str]]:
     """Return what axe-core calls serious or critical in this colour scheme: rule and element."""
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function("(scheme) => document.documentElement.dataset.theme === scheme", arg=scheme)
     page.wait_for_timeout(300)  # colours fade over
-    found = page.evaluate("axe.run()")["violations"]
-    grave = [rule for rule in found if rule["impact"] in ("serious", "critical")]
-    return [(rule["id"], node["html"][:200]) for rule in grave for node in rule["nodes"]]
+    return page.evaluate(AXE)
 
 
 @pytest.fixture(scope="module")
