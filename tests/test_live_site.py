@@ -116,6 +116,14 @@ def generate(page):
     settled(page)
 
 
+def one_token(page):
+    """Press One token, and wait until the call says so."""
+    call = "document.querySelector('.textgen-live pre').textContent"
+    before = page.evaluate(call)
+    button(page, "One token").click()
+    page.wait_for_function(f"(before) => {call} !== before", arg=before)
+
+
 def calls(page):
     """Return the calls that the control shows as JSON, a list of one or two."""
     shown = json.loads(page.locator(".textgen-live pre").first.text_content())
@@ -261,8 +269,7 @@ STOP = """async () => {
 
 def test_step_by_step_stop_and_start_over(page, pocket):
     for _ in range(4):
-        button(page, "One token").click()
-        settled(page)
+        one_token(page)
     (call,) = calls(page)
     assert call["parameters"]["max_new_tokens"] == 4
     assert call["outputs"][0]["generated_text"] == by_python(pocket, call)
@@ -301,8 +308,7 @@ def test_one_thing_ends_the_other(page, pocket):
     settled(page)
     button(page, "Another seed").click()
     for _ in range(6):
-        button(page, "One token").click()
-        settled(page)
+        one_token(page)
     (call,) = calls(page)
     assert call["parameters"]["seed"] == LASTING + 1 and call["parameters"]["max_new_tokens"] == 6
     assert call["outputs"][0]["generated_text"] == by_python(pocket, call)
