@@ -7,7 +7,7 @@ PY := .venv/bin/python
 .PHONY: book serve test notebooks retarget clean
 
 book: .venv/.installed node_modules/.installed
-	@$(PY) book/_ext/build.py
+	@$(PY) tools/build.py
 
 serve:
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
@@ -22,15 +22,15 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-saniti
 
 test: .venv/.installed node_modules/.installed
 	$(call timed,style,$(PY) -m ruff check . && $(PY) -m ruff format --check .)
-	$(call timed,book,$(PY) book/_ext/build.py)
+	$(call timed,book,$(PY) tools/build.py)
 	$(call timed,notebooks,$(PYTEST) $(NBVAL) book)
 	$(call timed,tests,$(PYTEST) tests/test_site.py tests/test_colab.py tests)  # the longest first
 
 notebooks: .venv/.installed
-	@$(PY) book/_ext/execute.py
+	@$(PY) tools/execute.py
 
 retarget:
-	@$(PYTHON) book/_ext/retarget.py "$(REPO)"
+	@$(PYTHON) tools/retarget.py "$(REPO)"
 
 clean:
 	rm -rf _build

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "book"))
 
 import textgen
 from textgen import metrics, storyworld
-from textgen.folders import write_atomically
+from textgen.files import write_atomically
 from textgen.models import loss_of
 
 RECORD = ROOT / "book/textgen/results/finetune.json"

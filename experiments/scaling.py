@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "book"))
 
 import textgen
 from textgen import corpus, storyworld
-from textgen.folders import write_atomically
+from textgen.files import write_atomically
 from textgen.tokenizer import Tokenizer
 
 RECORD = ROOT / "book/textgen/results/scaling.json"

@@ -21,7 +21,7 @@ import textgen
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from textgen import corpus, storyworld
-from textgen.folders import write_atomically
+from textgen.files import write_atomically
 
 RECORD = ROOT / "book/textgen/results/selection.json"
 PAGES, TOKENS, BATCH_SIZE = 16_000, 400_000, 16

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "book"))
 
 import textgen
 from textgen import hub, seq2seq
-from textgen.folders import write_atomically
+from textgen.files import write_atomically, write_sums
 
 RECORD = ROOT / "book/textgen/results/translator.json"
 STEPS, BATCH_SIZE, PAIRS = 1000, 64, 20_000  # chapters 03 and 04 train the width of 128 with these, live
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         steps, pairs = a.steps or SHIPPED_STEPS, a.pairs or SHIPPED_PAIRS
         model, data, figures = train(SHIPPED, 0, steps, pairs, test)
         seq2seq.save(model, data, a.folder)
-        hub.write_sums(a.folder, seq2seq.FILES)
+        write_sums(a.folder, seq2seq.FILES)
         exact = ", ".join(f"{value:.1%}" for value in figures.pop("exact"))
         card = CARD.format(**figures, exact=exact, steps=steps, test=a.test, numbers=2 * SHIPPED["n_hidden"])
         write_atomically(a.folder / "README.md", card)

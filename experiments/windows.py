@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "book"))
 
 import textgen
 from textgen import corpus, metrics, storyworld
-from textgen.folders import write_atomically
+from textgen.files import write_atomically
 from textgen.tokenizer import Tokenizer
 
 RECORD = ROOT / "book/textgen/results/windows.json"

@@ -25,7 +25,7 @@ def write_chapter(root: Path, *cells: str, text: str = "") -> None:
 def build(root: Path) -> subprocess.CompletedProcess:
     """Run the build script of the tiny book, free of any flag that this process may carry."""
     environment = {name: value for name, value in os.environ.items() if name != "TEXTGEN_BOOK_BUILD"}
-    command = [sys.executable, "book/_ext/build.py"]
+    command = [sys.executable, "tools/build.py"]
     return subprocess.run(
         command, cwd=root, env=environment, check=False, capture_output=True, text=True, timeout=300
     )
@@ -43,7 +43,7 @@ def book(tmp_path_factory) -> Path:
     for name in ("_config.yml", "pyproject.toml", "requirements.txt", "book/references.bib"):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root / name)
-    for name in ("book/_ext", "book/_assets"):
+    for name in ("book/_ext", "book/_assets", "tools"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "book/textgen").mkdir()
     (root / "book/textgen/__init__.py").write_text("NUMBER = 41\n")

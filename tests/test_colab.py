@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book/_ext"))
+sys.path.insert(0, str(ROOT / "tools"))
 from execute import setup_cell
 from retarget import repository, source_files
 

@@ -1,5 +1,6 @@
 """Batches hold what they say; files and downloads that cannot be used say so in one sentence."""
 
+import hashlib
 import http.server
 import threading
 import time
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from textgen import corpus
+from textgen import corpus, files
 from textgen.tokenizer import Tokenizer
 
 TEXTS = ["Ada has a red hat.", "Bob sat.", "The hat of Ada was red, and Bob liked it."]
@@ -206,7 +207,7 @@ def server(monkeypatch, tmp_path):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(corpus, "SHAKESPEARE", f"http://127.0.0.1:{web.server_port}/input.txt")
-    monkeypatch.setattr(corpus, "SHAKESPEARE_SHA256", corpus.digest(PLAY))
+    monkeypatch.setattr(corpus, "SHAKESPEARE_SHA256", hashlib.sha256(PLAY).hexdigest())
     yield given
     web.shutdown()
     web.server_close()
@@ -217,12 +218,12 @@ def test_shakespeare_comes_once_and_is_kept(server):
     assert "".join(data.texts["train"] + data.texts["valid"]).encode() == PLAY
     assert corpus.shakespeare(tokenizer="word").texts == data.texts
     assert server.asked == 1
-    assert [path.name for path in corpus.cache_folder().iterdir()] == ["shakespeare.txt"]
+    assert [path.name for path in files.cache_folder().iterdir()] == ["shakespeare.txt"]
 
 
 def test_a_damaged_copy_is_fetched_again(server):
     corpus.shakespeare()
-    (corpus.cache_folder() / "shakespeare.txt").write_bytes(PLAY[:-1])
+    (files.cache_folder() / "shakespeare.txt").write_bytes(PLAY[:-1])
     corpus.shakespeare()
     assert server.asked == 2
 
@@ -232,14 +233,14 @@ def test_altered_bytes_are_refused_and_not_kept(server):
     with pytest.raises(ValueError, match="wrong SHA-256.*text_file on a file of your own") as caught:
         corpus.shakespeare()
     assert one_sentence(caught.value)
-    assert not (corpus.cache_folder() / "shakespeare.txt").exists()
+    assert not (files.cache_folder() / "shakespeare.txt").exists()
 
 
 def test_a_download_that_breaks_off(server):
     server.missing = 100
     with pytest.raises(ConnectionError, match="could not be downloaded .*100 more expected"):
         corpus.shakespeare()
-    assert not (corpus.cache_folder() / "shakespeare.txt").exists()
+    assert not (files.cache_folder() / "shakespeare.txt").exists()
 
 
 def test_no_network_says_what_still_works(server, monkeypatch):
@@ -260,6 +261,6 @@ def test_a_silent_server_is_left_after_the_time_out(server):
 def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert corpus.cache_folder() == tmp_path / "textgen"
+    assert files.cache_folder() == tmp_path / "textgen"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert corpus.cache_folder().parts[-2:] == (".cache", "textgen")
+    assert files.cache_folder().parts[-2:] == (".cache", "textgen")

@@ -13,6 +13,7 @@ import pytest
 import textgen
 import torch
 from textgen import GPT, GPTConfig, hub
+from textgen.files import sha256, write_sums
 from textgen.tokenizer import Tokenizer
 from transformers import AutoTokenizer, pipeline
 
@@ -31,7 +32,7 @@ def folder(tmp_path):
         p.data += 0.3 * torch.randn_like(p)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    hub.write_sums(folder)
+    write_sums(folder, hub.FILES)
     return folder
 
 
@@ -97,7 +98,7 @@ def test_sums_are_those_of_sha256sum(folder):
 
 def test_model_and_tokenizer_must_fit(folder):
     Tokenizer.bpe(TEXTS * 9, vocab_size=310).save_pretrained(folder)
-    hub.write_sums(folder)
+    write_sums(folder, hub.FILES)
     with pytest.raises(ValueError) as error:
         textgen.load(folder)
     assert "310 tokens" in one_sentence(error)
@@ -119,7 +120,7 @@ def test_gpt2_comes_from_the_hub_and_is_checked(folder, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, timeout: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    monkeypatch.setattr(hub, "GPT2_WEIGHTS", hub._sha256(folder / "model.safetensors"))
+    monkeypatch.setattr(hub, "GPT2_WEIGHTS", sha256(folder / "model.safetensors"))
     model, tokenizer = textgen.load("gpt2")
     assert model.config.n_embd == 16 and len(tokenizer) == model.config.vocab_size
     assert asked == [(hub.GPT2, file, hub.REVISION) for file in hub.FILES]
@@ -152,7 +153,7 @@ def test_a_cached_gpt2_needs_no_network(folder, tmp_path):
     """A cache as huggingface_hub lays it out, and an address where nobody answers."""
     snapshot = tmp_path / "hub" / "models--openai-community--gpt2" / "snapshots" / hub.REVISION
     shutil.copytree(folder, snapshot)
-    code = f"from textgen import hub\nhub.GPT2_WEIGHTS = '{hub._sha256(folder / 'model.safetensors')}'\n"
+    code = f"from textgen import hub\nhub.GPT2_WEIGHTS = '{sha256(folder / 'model.safetensors')}'\n"
     code += "print(hub.load('gpt2')[0].config.n_embd)"
     env = os.environ | {
         "HF_ENDPOINT": "http://127.0.0.1:9",

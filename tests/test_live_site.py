@@ -17,7 +17,7 @@ import pytest
 import textgen
 import torch
 from conftest import ROOT, need
-from textgen import controls, player
+from textgen.page import explore_widget, live_widget
 from textgen.sample import filter_logits
 from textgen.tokenizer import Tokenizer
 
@@ -50,13 +50,13 @@ def folder(pocket, tmp_path_factory):
     """A site of one page, its files written by the book's extension."""
     root = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(controls.BOOK_BUILD, "1")
+        patch.setenv(explore_widget.BOOK_BUILD, "1")
         block = textgen.live(
             *pocket, PROMPT, {"Attack": ATTACK, "A sum": "Sum: 12 + 30 ="}, 20, temperature=0.8, seed=1
         ).page()
     textgen_book.publish_models(root / "_static", {"pocket-gpt"})
-    (root / "index.html").write_text(PAGE.format(css=(player.HERE / "live.css").as_uri(), block=block))
-    (root / "_static/live.css").write_text((player.HERE / "live.css").read_text())
+    (root / "index.html").write_text(PAGE.format(css=(live_widget.HERE / "live.css").as_uri(), block=block))
+    (root / "_static/live.css").write_text((live_widget.HERE / "live.css").read_text())
     (root / "index.html").write_text(PAGE.format(css="_static/live.css", block=block))
     return root
 
@@ -584,12 +584,12 @@ def in_notebook(page, w):
     page.expose_function("answer", answer)
     weights = base64.b64encode(w._widget.weights).decode()
     page.set_content('<!doctype html><html lang="en"><title>t</title><main></main>')
-    page.evaluate(NOTEBOOK, [player.script(), w._widget.data, weights, not weights])
+    page.evaluate(NOTEBOOK, [live_widget.script(), w._widget.data, weights, not weights])
 
 
 @pytest.mark.parametrize("in_browser", [True, False])
 def test_in_a_notebook_the_text_comes_back_to_python(in_browser, page, pocket, monkeypatch):
-    monkeypatch.delenv(controls.BOOK_BUILD, raising=False)
+    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
     w = textgen.live(
         *pocket, PROMPT, max_new_tokens=10, temperature=0.9, top_p=0.9, seed=4, in_browser=in_browser
     )
@@ -607,7 +607,7 @@ def test_in_a_notebook_the_text_comes_back_to_python(in_browser, page, pocket, m
 
 
 def test_any_rung_lives_in_a_notebook_and_errors_are_sentences(page, monkeypatch):
-    monkeypatch.delenv(controls.BOOK_BUILD, raising=False)
+    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
     letters = Tokenizer.char(["abcdefghijklmnopqrstuvwxyz ."])
     torch.manual_seed(0)
     model = textgen.LSTM(textgen.LSTMConfig(vocab_size=len(letters))).eval()

@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import textgen
 import torch
-from textgen import GPT, LSTM, RNN, Bigram, GPTConfig, LSTMConfig, WindowMLP, WindowMLPConfig, folders
+from textgen import GPT, LSTM, RNN, Bigram, GPTConfig, LSTMConfig, WindowMLP, WindowMLPConfig, gpt2_folder
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -296,9 +296,9 @@ def test_an_interrupted_save_leaves_the_old_files(tmp_path, monkeypatch, moment)
         raise KeyboardInterrupt
 
     if moment == "while writing":
-        monkeypatch.setattr(folders.Path, "write_bytes", half)
+        monkeypatch.setattr(gpt2_folder.Path, "write_bytes", half)
     else:
-        monkeypatch.setattr(folders.os, "replace", never)
+        monkeypatch.setattr(gpt2_folder.os, "replace", never)
     with pytest.raises(KeyboardInterrupt):
         new.save_pretrained(tmp_path)
     monkeypatch.undo()

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
-sys.path.insert(0, str(BOOK / "_ext"))
+sys.path.insert(0, str(ROOT / "tools"))
 import execute
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
@@ -57,7 +57,7 @@ def head_faults(nb, chapter):
         yield "under the title stands one sentence that says what the page promises"
     setup = next((i for i, cell in enumerate(nb.cells) if cell.cell_type == "code"), len(nb.cells))
     if setup == len(nb.cells) or nb.cells[setup].source != execute.setup_cell():
-        yield "the first code cell must be book/_ext/execute.py's setup cell, unchanged: run `make notebooks`"
+        yield "the first code cell must be tools/execute.py's setup cell, unchanged: run `make notebooks`"
     if chapter and not any(
         re.search(rf"^#+ {GOALS}", c.source, re.IGNORECASE | re.MULTILINE) for c in nb.cells[:setup]
     ):

@@ -49,7 +49,7 @@ def test_public_names_are_those_of_their_modules():
     assert textgen.generate is textgen.sample.generate
     assert textgen.fit is textgen.train.fit
     assert textgen.bits_per_char is textgen.metrics.bits_per_char
-    assert textgen.explore is textgen.controls.explore
+    assert textgen.explore is textgen.page.explore_widget.explore
     for rung in ("Bigram", "WindowMLP", "RNN", "LSTM", "GPT"):
         module = textgen.gpt if rung == "GPT" else textgen.models
         assert getattr(textgen, rung) is getattr(module, rung)

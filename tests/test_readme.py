@@ -43,7 +43,7 @@ def test_one_version_everywhere():
     package = (ROOT / "book/textgen/__init__.py").read_text()
     assert f'__version__ = "{version}"' in package
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"@v{version}" in README and f"@v{version}" in (ROOT / "book/_ext/execute.py").read_text()
+    assert f"@v{version}" in README and f"@v{version}" in (ROOT / "tools/execute.py").read_text()
 
 
 @pytest.mark.parametrize("command", re.findall(r"`make (\w+)", (ROOT / "CONTRIBUTING.md").read_text()))

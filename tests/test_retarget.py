@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book/_ext"))
+sys.path.insert(0, str(ROOT / "tools"))
 from retarget import repository, retarget, source_files, spellings
 
 OWNER, NAME = "Ada-Lovelace", "stories.of-2"
@@ -68,7 +68,7 @@ def test_an_address_that_only_begins_alike_stays(copy):
 def test_a_wrong_address_is_one_sentence_and_changes_nothing(wrong):
     before = contents(ROOT)
     run = subprocess.run(
-        [sys.executable, ROOT / "book/_ext/retarget.py", wrong], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "tools/retarget.py", wrong], capture_output=True, text=True, check=False
     )
     assert run.returncode == 2
     assert run.stderr.startswith("REPO must be a GitHub address owner/name") and run.stderr.count("\n") == 1

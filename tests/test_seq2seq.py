@@ -7,6 +7,7 @@ import pytest
 import textgen
 import torch
 from textgen import hub, seq2seq
+from textgen.files import write_sums
 from textgen.seq2seq import Pairs, Translator, TranslatorConfig
 
 
@@ -133,7 +134,7 @@ def test_a_text_that_cannot_be_translated_is_named(model, data, text, words):
 
 def test_a_saved_translator_is_the_same(model, data, pairs, tmp_path):
     seq2seq.save(model, data, tmp_path)
-    hub.write_sums(tmp_path, seq2seq.FILES)
+    write_sums(tmp_path, seq2seq.FILES)
     again, english, _ = seq2seq.load(tmp_path)
     assert again.config == model.config and not again.training
     assert english.encode(pairs[0][0]) == data.english.encode(pairs[0][0])

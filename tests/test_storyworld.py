@@ -12,7 +12,7 @@ import pytest
 from textgen import storyworld
 from textgen.storyworld import World, continuations, documents, recognise, stories
 from textgen.storyworld.documents import KINDS, OBJECTS, rows
-from textgen.storyworld.generate import _Writer
+from textgen.storyworld.generator import _Writer
 from textgen.storyworld.grammar import Choice, load, odds, parse_rule
 
 

@@ -163,7 +163,7 @@ def test_write_atomically_keeps_the_old_file_and_no_other(tmp_path, monkeypatch)
     def fail(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("textgen.folders.os.replace", fail)
+    monkeypatch.setattr("textgen.files.os.replace", fail)
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, '{"a": 2}')
     assert json.loads(path.read_text()) == {"a": 1}

@@ -69,16 +69,18 @@ def lay_out() -> None:
     """Write the pages beside the exported model."""
     import textgen
     import textgen_book
-    from textgen import controls, player
+    from textgen.page import explore_widget, live_widget, pack
 
     site = HERE / "dist"
     model = textgen.load("pocket-gpt")
-    os.environ[controls.BOOK_BUILD] = "1"
+    os.environ[explore_widget.BOOK_BUILD] = "1"
     block = textgen.live(*model, PROMPT, max_new_tokens=TOKENS, temperature=0.8, seed=1).page()
     textgen_book.publish_models(site / "_static", {"pocket-gpt"})
-    shutil.copy(player.HERE / "live.css", site / "_static/live.css")
-    (site / "gpt.js").write_text("".join((player.HERE / name).read_text() for name in ("gpt.js", "fast.js")))
-    (site / "pocket-gpt.safetensors").write_bytes(player.pack(*model))
+    shutil.copy(live_widget.HERE / "live.css", site / "_static/live.css")
+    (site / "gpt.js").write_text(
+        "".join((live_widget.HERE / name).read_text() for name in ("gpt.js", "simd.js"))
+    )
+    (site / "pocket-gpt.safetensors").write_bytes(pack.pack(*model))
     head = '<link rel="stylesheet" href="_static/live.css"><script src="_static/live.js" defer></script>'
     (site / "control.html").write_text(f'<!doctype html><html lang="en">{head}<main>{block}</main></html>')
     (site / "ours.html").write_text(OURS % json.dumps(PROMPT))

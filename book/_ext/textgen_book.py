@@ -23,7 +23,7 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "node_modules"
-CONTROLS = [ROOT / "book/textgen" / name for name in ("explore.js", "explore.css", "live.css")]
+CONTROLS = [ROOT / "book/textgen/page" / name for name in ("explore.js", "explore.css", "live.css")]
 LOG = logging.getLogger(__name__)
 
 # What the site serves itself after `npm ci`: file or folder in node_modules -> place under _static/vendor.
@@ -126,13 +126,14 @@ def publish_models(static: Path, names: set[str]) -> None:
     Both are classic scripts, because file:// refuses modules and fetch. The model carries its CRC-32.
     """
     sys.path.insert(0, str(ROOT / "book"))
-    from textgen import hub, player
+    from textgen import hub
+    from textgen.page import live_widget, pack
 
-    module = re.sub(r"^export (default .*)?", "", player.script(), flags=re.MULTILINE)
+    module = re.sub(r"^export (default .*)?", "", live_widget.script(), flags=re.MULTILINE)
     (static / "live").mkdir(parents=True, exist_ok=True)
     (static / "live.js").write_text(f'(() => {{\n"use strict";\n{module}}})();\n', encoding="utf-8")
     for name in names:
-        packed = player.pack(*hub.load(name))
+        packed = pack.pack(*hub.load(name))
         model = json.dumps({"crc32": zlib.crc32(packed), "base64": base64.b64encode(packed).decode()})
         script = f"(globalThis.textgenModels ??= {{}})[{json.dumps(name)}] = {model};\n"
         (static / "live" / f"{name}.js").write_text(script, encoding="utf-8")

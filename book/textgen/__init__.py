@@ -18,8 +18,10 @@ _MODULES = (
     "sample",
     "metrics",
     "hub",
-    "controls",
-    "player",
+    "files",
+    "seq2seq",
+    "morse",
+    "page",
     "plots",
     "check",
 )
@@ -28,8 +30,9 @@ _HOME = {
     "generate": "sample",
     "fit": "train",
     "bits_per_char": "metrics",
-    "explore": "controls",
-    "live": "player",
+    "explore": "page.explore_widget",
+    "live": "page.live_widget",
+    "results": "recorded",
     "Tokenizer": "tokenizer",
 }
 for _name in ("Bigram", "WindowMLP", "RNN", "LSTM", "GPT"):

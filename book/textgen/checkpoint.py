@@ -1,8 +1,9 @@
 """A training run on disk: one safetensors file, so that a killed run goes on where it was. No pickles."""
 
 import json
-import os
 from pathlib import Path
+
+from .files import replacing
 
 FILE = "checkpoint.safetensors"
 
@@ -15,12 +16,9 @@ def save_checkpoint(folder, model, optimizer, run: dict, history: dict, step: in
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    path = Path(folder) / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".partial")
     meta = {"run": run, "step": step, "history": history}
-    save_file(tensors, scratch, metadata={"json": json.dumps(meta)})
-    os.replace(scratch, path)
+    with replacing(Path(folder) / FILE) as scratch:
+        save_file(tensors, scratch, metadata={"json": json.dumps(meta)})
 
 
 def load_checkpoint(folder, model, optimizer, run: dict) -> tuple[dict, int]:

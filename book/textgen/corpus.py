@@ -1,16 +1,12 @@
 """Text as batches: stories by the row, and windows cut out of any text file."""
 
-import hashlib
-import http.client
-import os
 import re
-import urllib.request
 import warnings
 from pathlib import Path
 
 import torch
 
-from .folders import write_atomically
+from .files import download
 
 SHAKESPEARE = (  # 1.1 MB of plays, put together by Andrej Karpathy for char-rnn (2015)
     "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
@@ -134,32 +130,8 @@ def shakespeare(tokenizer="char", timeout: float = 10) -> Windows:
 
     Raises ConnectionError when the download fails, ValueError when other bytes arrive than expected.
     """
-    path = cache_folder() / "shakespeare.txt"
-    if not path.exists() or digest(path.read_bytes()) != SHAKESPEARE_SHA256:
-        works = "Storyworld, pocket-gpt and textgen.corpus.text_file on a file of your own work without it"
-        try:
-            with urllib.request.urlopen(SHAKESPEARE, timeout=timeout) as response:
-                content = response.read()
-        except (OSError, ValueError, http.client.HTTPException) as error:  # a time-out is an OSError
-            raise ConnectionError(f"Shakespeare could not be downloaded ({error}): {works}.") from error
-        if digest(content) != SHAKESPEARE_SHA256:
-            raise ValueError(
-                f"The Shakespeare that came is not the text it should be (wrong SHA-256): {works}."
-            )
-        write_atomically(path, content)
-    return text_file(path, tokenizer)
-
-
-def cache_folder() -> Path:
-    """Return the folder of downloads: `TEXTGEN_CACHE`, or textgen in the user's cache folder."""
-    if folder := os.environ.get("TEXTGEN_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textgen"
-
-
-def digest(content: bytes) -> str:
-    """Return the SHA-256 of `content` in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
+    works = "Storyworld, pocket-gpt and textgen.corpus.text_file on a file of your own work without it"
+    return text_file(download(SHAKESPEARE, "shakespeare.txt", SHAKESPEARE_SHA256, works, timeout), tokenizer)
 
 
 def lines(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .folders import GPT2Folder
+from .gpt2_folder import GPT2Folder
 from .models import LanguageModel, loss_of
 
 

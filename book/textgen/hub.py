@@ -1,15 +1,13 @@
 """Models by name: the course's own, GPT-2 from the Hugging Face hub, or a folder on disk."""
 
-import hashlib
 import os
 from pathlib import Path
 
-from .folders import write_atomically
+from .files import check_sha256, verify
 from .gpt import GPT
 from .tokenizer import Tokenizer
 
 WEIGHTS = Path(__file__).parent / "weights"
-SUMS = "SHA256SUMS"  # in a folder of weights, as `sha256sum` writes and checks it
 TIMEOUT = 10  # seconds without an answer from the hub
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 GPT2, REVISION = "openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"
@@ -42,33 +40,6 @@ def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
     return model, tokenizer
 
 
-def write_sums(folder: str | os.PathLike, names: tuple[str, ...] = FILES) -> None:
-    """Write ``SHA256SUMS`` for what the folder's model and tokenizer consist of."""
-    lines = [f"{_sha256(Path(folder) / name)}  {name}\n" for name in names]
-    write_atomically(Path(folder) / SUMS, "".join(lines))
-
-
-def verify(folder: Path) -> None:
-    """Hold the files of a folder against its ``SHA256SUMS``, if it has one; raises ValueError where they differ."""
-    if not (folder / SUMS).is_file():
-        return
-    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
-        wanted, _, file = line.partition("  ")
-        _compare(folder / file, wanted)
-
-
-def _compare(path: Path, wanted: str) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; fetch it again.")
-    if _sha256(path) != wanted:
-        raise ValueError(f"{path} is truncated or altered (its SHA-256 is not as recorded); fetch it again.")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _fetch_gpt2() -> Path:
     """The folder of GPT-2 in the hub's cache, filled if need be."""
     import huggingface_hub as hub
@@ -84,5 +55,5 @@ def _fetch_gpt2() -> Path:
             'network and try again: load("pocket-gpt"), load(folder) and all chapters work without it.'
         ) from error
     folder = Path(paths[0]).parent
-    _compare(folder / "model.safetensors", GPT2_WEIGHTS)
+    check_sha256(folder / "model.safetensors", GPT2_WEIGHTS)
     return folder

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from . import storyworld
-from .folders import read_parsed, write_atomically
-from .hub import WEIGHTS, verify
+from .files import read_parsed, verify, write_atomically
+from .hub import WEIGHTS
 from .models import loss_of
 from .tokenizer import Tokenizer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
-from .folders import read_parsed, write_atomically
+from .files import read_parsed, write_atomically
 from .storyworld import KINDS as KINDS_OF_DOCUMENTS
 
 END = "<|endoftext|>"  # starts a document, ends it, and fills the rest of a row

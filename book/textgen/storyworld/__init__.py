@@ -1,8 +1,8 @@
 """Storyworld: a small world of stories whose true entropy is known."""
 
 from .documents import KINDS, Document, canary, crawl, documents, noisy
-from .generate import Mention, Story, entropy, stories
-from .recognise import Recognised, continuations, recognise
+from .generator import Mention, Story, entropy, stories
+from .recogniser import Recognised, continuations, recognise
 from .world import World
 
 __all__ = ["KINDS", "Document", "Mention", "Recognised", "Story", "World", "canary", "continuations", "crawl"]

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .generate import SPLITS, write
+from .generator import SPLITS, write
 from .world import World
 
 KINDS = ("story", "intro", "qa", "pair", "code", "sum")

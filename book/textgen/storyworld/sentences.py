@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from .grammar import Choice, Draw, Entry, Note, Say, Text, article
-from .recognise import _Reader
+from .recogniser import _Reader
 from .world import World
 
 END = re.compile(r'[.?!]"?(?= |$)')  # where a sentence ends

@@ -12,7 +12,7 @@ from math import log2
 from os.path import commonprefix
 from typing import NamedTuple
 
-from .generate import available
+from .generator import available
 from .grammar import Ask, Choice, Draw, Entry, Note, Say, Text, article
 from .world import World, key
 

@@ -15,7 +15,7 @@ from math import prod
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops
 
-from . import plots
+from .. import plots
 
 BOOK_BUILD = "TEXTGEN_BOOK_BUILD"  # the environment variable that the book's build sets to "1"
 MAX_SETTINGS = 150  # more take too long to draw, and too many bytes

@@ -1,4 +1,4 @@
-"""How pocket-gpt was made: `python -m textgen.pretrain`, from nothing to the folder that the course loads.
+"""How pocket-gpt was made: `python experiments/pocket_gpt.py`, from nothing to the folder that the course loads.
 
 The weights end on the int8 grid: each row of a matrix is a scale times whole numbers from -127 to 127. So the same
 model runs in Python as float32, and in a page from a file a quarter of the size, without any difference.
@@ -15,12 +15,16 @@ from pathlib import Path
 
 import torch
 
-from . import corpus, hub, metrics, storyworld
-from .folders import write_atomically
-from .gpt import GPT, GPTConfig
-from .storyworld import Document
-from .tokenizer import Tokenizer
-from .train import fit
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book"))
+
+from textgen import corpus, hub, metrics, storyworld
+from textgen.files import write_atomically, write_sums
+from textgen.gpt import GPT, GPTConfig
+from textgen.page.pack import round_to_int8
+from textgen.storyworld import Document
+from textgen.tokenizer import Tokenizer
+from textgen.train import fit
 
 SHARES = {"story": 0.40, "intro": 0.10, "qa": 0.35, "pair": 0.06, "code": 0.07, "sum": 0.02}
 LONG = ("story", "intro")
@@ -51,20 +55,6 @@ class Mixture:
         """Return `(ids, targets)`, int64 tensors (B, T), of one group."""
         group = int(torch.multinomial(self.shares, 1, generator=generator))
         return self.groups[group].batch(split, batch_size, block_size, generator)
-
-
-@torch.no_grad()
-def round_to_int8(model: torch.nn.Module) -> None:
-    """Round every matrix, in place, to whole numbers from -127 to 127 times one scale an output row.
-
-    A scale keeps 16 bits, so that scale times whole number is exact in float32 and the whole numbers can be read back
-    without loss.
-    """
-    for parameter in model.parameters():
-        if parameter.dim() == 2:
-            mantissa, exponent = torch.frexp(parameter.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127)
-            scale = torch.ldexp(torch.ceil(mantissa * 2**16) / 2**16, exponent)
-            parameter.copy_(torch.round(parameter / scale) * scale)
 
 
 def measure(model: GPT, tokenizer: Tokenizer, n: int = 1000) -> dict[str, float]:
@@ -116,7 +106,7 @@ def save_card(folder: Path, measured: dict, made: dict) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, round, measure and save."""
-    parser = argparse.ArgumentParser("python -m textgen.pretrain", description=__doc__)
+    parser = argparse.ArgumentParser("python experiments/pocket_gpt.py", description=__doc__)
     parser.add_argument(
         "--folder", type=Path, default=hub.WEIGHTS / "pocket-gpt", help="where the model goes"
     )
@@ -149,13 +139,15 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")
     round_to_int8(model.cpu())
     measured = measure(model, tokenizer, a.measure)
-    command = " ".join(["python -m textgen.pretrain", *(sys.argv[1:] if arguments is None else arguments)])
+    command = " ".join(
+        ["python experiments/pocket_gpt.py", *(sys.argv[1:] if arguments is None else arguments)]
+    )
     made = {"parameters": model.num_parameters(), "command": command, "tokens": history.tokens}
     made |= {"seconds": round(history.seconds)}
     print(json.dumps(measured | made, indent=2))
     model.save_pretrained(a.folder)
     tokenizer.save_pretrained(a.folder)
-    hub.write_sums(a.folder)
+    write_sums(a.folder, hub.FILES)
     save_card(a.folder, measured, made)
 
 

@@ -1,30 +1,26 @@
 """The sampling controls: `live` lets a reader play with a model, in a notebook and in the published book.
 
-Both run gpt.js, fast.js and live.js, joined: an anywidget there, a script here. A model that gpt.js can run is handed to the
+Both run gpt.js, simd.js and live.js, joined: an anywidget there, a script here. A model that gpt.js can run is handed to the
 browser; any other stays in Python, where `Live` answers what the browser asks.
 """
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict
 from functools import cache
 from html import escape
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from . import hub
-from .controls import describe, in_book
-from .gpt import GPT
-from .models import LanguageModel
-from .sample import generate
-from .tokenizer import Tokenizer
+from ..gpt import GPT
+from ..models import LanguageModel
+from ..sample import generate
+from ..tokenizer import Tokenizer
+from .explore_widget import describe, in_book
+from .pack import LARGEST, fits_browser, pack, shipped_name
 
 HERE = Path(__file__).parent
-LARGEST = 5_000_000  # weights; a browser would keep its reader waiting for more
 
 
 def live(
@@ -72,46 +68,6 @@ def live(
     return Live(model, tokenizer, data, fits if in_browser is None else in_browser)
 
 
-def fits_browser(model: LanguageModel, tokenizer: Tokenizer) -> bool:
-    """Tell whether gpt.js can run this model: dense, not large, and its tokenizer as in GPT-2."""
-    if not isinstance(model, GPT) or model.config.window or model.num_parameters() > LARGEST:
-        return False
-    parts = json.loads(tokenizer.backend.to_str())
-    before = parts["pre_tokenizer"] or {}
-    plain = parts["normalizer"] is None and before.get("type") == "ByteLevel" and before["use_regex"]
-    return plain and not before["add_prefix_space"] and parts["model"]["type"] == "BPE"
-
-
-def pack(model: GPT, tokenizer: Tokenizer) -> bytes:
-    """Return the one file that gpt.js reads: safetensors with settings and tokenizer in its header.
-
-    A matrix on the int8 grid (`pretrain.round_to_int8`) takes a quarter of its size, without loss: its largest
-    number, divided by 127, is the row's scale. Any other stays as it is.
-    """
-    tensors = {}
-    for name, tensor in model.state_dict().items():
-        tensors[name] = tensor = tensor.detach().float().cpu().contiguous()
-        if tensor.dim() == 2:
-            scale = tensor.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
-            whole = (tensor / scale).round()
-            if torch.equal(whole * scale, tensor):
-                tensors |= {name: whole.to(torch.int8), f"{name}.scale": scale[:, 0].contiguous()}
-    parts = {"config": asdict(model.config), "tokenizer": json.loads(tokenizer.backend.to_str())}
-    header = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return save(tensors, {"gpt": header})  # one entry: safetensors would write several in any order
-
-
-def shipped_name(model: GPT) -> str:
-    """Return the name under which the course ships these weights; raises ValueError where it does not."""
-    mine = model.state_dict()
-    for folder in sorted(path for path in hub.WEIGHTS.iterdir() if path.is_dir()):
-        with suppress(ValueError):  # not every model that ships is a GPT
-            theirs = GPT.from_pretrained(folder).state_dict()
-            if mine.keys() == theirs.keys() and all(torch.equal(mine[k].cpu(), theirs[k]) for k in mine):
-                return folder.name
-    raise ValueError('In the book model must be one that ships with the course: load("pocket-gpt").')
-
-
 @cache
 def widget_class() -> type:
     """Return the anywidget; made late, because the pages of the book need none."""
@@ -129,8 +85,8 @@ def widget_class() -> type:
 
 
 def script() -> str:
-    """Return gpt.js, fast.js and live.js as one ES module."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("gpt.js", "fast.js", "live.js"))
+    """Return gpt.js, simd.js and live.js as one ES module."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("gpt.js", "simd.js", "live.js"))
 
 
 class Live:

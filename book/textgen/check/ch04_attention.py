@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from .report import attempt, compare, exercise
+from .harness import attempt, compare, exercise
 
 
 def example(*shape: int, seed: int = 0) -> torch.Tensor:

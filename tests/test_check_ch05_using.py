@@ -5,8 +5,8 @@ from math import comb
 import numpy as np
 import pytest
 import torch
-from textgen.check import using
-from textgen.check.report import Diagnosis
+from textgen.check import ch05_using_gpt
+from textgen.check.harness import Diagnosis
 
 
 def answer_targets(ids, given, fill=-100):
@@ -79,7 +79,7 @@ WRONG = [
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
-    check = getattr(using, name)
+    check = getattr(ch05_using_gpt, name)
     check(RIGHT[name])
     assert capsys.readouterr().out.startswith("Right:")
     check(lambda *arguments: ...)
@@ -89,4 +89,4 @@ def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
 @pytest.mark.parametrize(("name", "wrong", "diagnosis"), WRONG)
 def test_each_mistake_has_its_diagnosis(name, wrong, diagnosis):
     with pytest.raises(Diagnosis, match=diagnosis):
-        getattr(using, name)(wrong)
+        getattr(ch05_using_gpt, name)(wrong)

@@ -9,8 +9,8 @@ import nbformat
 import pytest
 import textgen
 import torch
-from textgen.check import gpt_parts
-from textgen.check.report import Diagnosis
+from textgen.check import ch05_gpt
+from textgen.check.harness import Diagnosis
 
 
 def nucleus(q, p, extra=0):
@@ -77,7 +77,7 @@ WRONG = [
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
-    check = getattr(gpt_parts, name)
+    check = getattr(ch05_gpt, name)
     check(RIGHT[name])
     assert capsys.readouterr().out.startswith("Right:")
     check(lambda *arguments: ...)
@@ -87,7 +87,7 @@ def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
 @pytest.mark.parametrize(("name", "wrong", "diagnosis"), WRONG)
 def test_each_mistake_has_its_diagnosis(name, wrong, diagnosis):
     with pytest.raises(Diagnosis, match=diagnosis):
-        getattr(gpt_parts, name)(wrong)
+        getattr(ch05_gpt, name)(wrong)
 
 
 def assembled(*contents):

@@ -20,7 +20,8 @@ import torch
 from conftest import need
 from safetensors import safe_open
 from safetensors.torch import load as load_tensors
-from textgen import controls, hub, player, storyworld
+from textgen import hub, storyworld
+from textgen.page import explore_widget, live_widget, pack
 from textgen.sample import filter_logits, sample, uniforms
 from textgen.tokenizer import Tokenizer
 from transformers import GPT2LMHeadModel, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
@@ -181,10 +182,10 @@ def answer(pocket, question, tmp_path_factory):
     if not shutil.which("node"):
         need("There is no node: gpt.js stays untested outside the browser.")
     folder = tmp_path_factory.mktemp("node")
-    (folder / "pocket").write_bytes(player.pack(*pocket))
-    (folder / "odd").write_bytes(player.pack(*odd_model()))
+    (folder / "pocket").write_bytes(pack.pack(*pocket))
+    (folder / "odd").write_bytes(pack.pack(*odd_model()))
     (folder / "ask.json").write_text(json.dumps(question))
-    gpt, fast = ((player.HERE / name).read_text() for name in ("gpt.js", "fast.js"))
+    gpt, fast = ((live_widget.HERE / name).read_text() for name in ("gpt.js", "simd.js"))
     (folder / "gpt.mjs").write_text(gpt)
     (folder / "fast.mjs").write_text(gpt + fast)
     (folder / "harness.mjs").write_text(HARNESS)
@@ -277,7 +278,7 @@ def test_tokens_are_those_of_tokenizers(question, answer, pocket):
 
 def test_packing_loses_nothing(pocket, tmp_path):
     model, tokenizer = pocket
-    packed = player.pack(model, tokenizer)
+    packed = pack.pack(model, tokenizer)
     assert len(packed) < 1.1 * model.num_parameters()
     stored = load_tensors(packed)
     for name, tensor in model.state_dict().items():
@@ -292,18 +293,18 @@ def test_packing_loses_nothing(pocket, tmp_path):
 def test_packing_keeps_weights_off_the_grid_as_they_are():
     model, tokenizer = odd_model()
     model.wpe.weight.data[3] = 0
-    stored = load_tensors(player.pack(model, tokenizer))
+    stored = load_tensors(pack.pack(model, tokenizer))
     assert all(torch.equal(stored[name], tensor) for name, tensor in model.state_dict().items())
 
 
 @pytest.fixture
 def book(monkeypatch):
-    monkeypatch.setenv(controls.BOOK_BUILD, "1")
+    monkeypatch.setenv(explore_widget.BOOK_BUILD, "1")
 
 
 @pytest.fixture
 def notebook(monkeypatch):
-    monkeypatch.delenv(controls.BOOK_BUILD, raising=False)
+    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
 
 
 ATTACK = "<img src=x onerror=alert(1)></script>"
@@ -338,7 +339,7 @@ def test_in_the_book_the_model_must_ship(book, pocket):
         textgen.live(other, tokenizer, max_new_tokens=1)
     with pytest.raises(ValueError, match=r"^A browser runs a GPT .*, not this LSTM of [\d,]+; .*\.$"):
         textgen.live(textgen.LSTM(textgen.LSTMConfig()), tokenizer, max_new_tokens=1)
-    assert player.shipped_name(model) == "pocket-gpt"
+    assert pack.shipped_name(model) == "pocket-gpt"
 
 
 def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
@@ -351,13 +352,13 @@ def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
     assert w.text == textgen.generate(*pocket, ATTACK, 5, temperature=0)
     widget.text = "written in the browser"  # as the browser's message does
     assert w.text == "written in the browser"
-    assert widget.weights == player.pack(*pocket) and "model" not in widget.data
-    assert "export default { render };" in widget._esm and "\nimport " not in player.script()
+    assert widget.weights == pack.pack(*pocket) and "model" not in widget.data
+    assert "export default { render };" in widget._esm and "\nimport " not in live_widget.script()
 
 
 def test_without_anywidget_the_text_and_what_is_missing(notebook, pocket, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    player.widget_class.cache_clear()
+    live_widget.widget_class.cache_clear()
     bundle, _ = textgen.live(*pocket, "Ada", max_new_tokens=2, temperature=0)._repr_mimebundle_()
     assert set(bundle) == {"text/html", "text/plain"}
     assert "pip install anywidget" in bundle["text/html"] and "<b>Ada</b>" in bundle["text/html"]
@@ -382,11 +383,11 @@ def test_what_a_browser_cannot_run_stays_in_python(notebook, pocket):
     letters = Tokenizer.char(["abcdefghijklmnopqrstuvwxyz ."])
     small = textgen.GPTConfig(vocab_size=len(letters), n_layer=1, n_embd=8)
     banded = textgen.GPTConfig(n_layer=1, n_embd=8, window=4)
-    assert player.fits_browser(model, bpe)
-    assert not player.fits_browser(textgen.GPT(small), letters)
-    assert not player.fits_browser(textgen.GPT(banded), bpe)
-    assert not player.fits_browser(textgen.RNN(textgen.RNNConfig()), bpe)
-    assert not player.fits_browser(textgen.GPT(textgen.GPTConfig(n_layer=8, n_embd=256)), bpe)
+    assert pack.fits_browser(model, bpe)
+    assert not pack.fits_browser(textgen.GPT(small), letters)
+    assert not pack.fits_browser(textgen.GPT(banded), bpe)
+    assert not pack.fits_browser(textgen.RNN(textgen.RNNConfig()), bpe)
+    assert not pack.fits_browser(textgen.GPT(textgen.GPTConfig(n_layer=8, n_embd=256)), bpe)
     w = textgen.live(textgen.GPT(small), letters, "ab", max_new_tokens=2)
     assert not w._widget.weights
     with pytest.raises(ValueError, match="leave in_browser out"):

@@ -1,17 +1,15 @@
-"""Files that are written whole or not at all, and GPT-2 folders as Hugging Face lays them out.
-
-Weights are safetensors, settings are JSON; nothing here reads or writes a pickle.
-"""
+"""GPT-2 folders as Hugging Face lays them out: weights as safetensors, settings as JSON, never a pickle."""
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
-IN_OUT = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # Hugging Face keeps these turned, as (in, out)
+from .files import read_parsed, write_atomically
+
+CONV1D_WEIGHTS = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # Hugging Face's Conv1D stores (in, out)
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", "lm_head.weight")  # old masks, and a copy of the embeddings
-TO_THEIRS = {"block_size": "n_positions", "dropout": "resid_pdrop"}  # names that differ in config.json
+HF_NAMES = {"block_size": "n_positions", "dropout": "resid_pdrop"}  # names that differ in config.json
 # What a GPT-2 folder may ask for that would change the arithmetic, and the only value that we compute.
 FIXED = {
     "model_type": "gpt2",
@@ -22,29 +20,6 @@ FIXED = {
     "scale_attn_by_inverse_layer_idx": False,
     "tie_word_embeddings": True,
 }
-
-
-def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
-    """Write a file all or nothing: into a temporary neighbour first, which then takes the file's place."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        neighbour.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        os.replace(neighbour, path)
-    finally:
-        neighbour.unlink(missing_ok=True)
-
-
-def read_parsed(path: str | os.PathLike, parse: Callable):
-    """``parse(bytes)`` of a file; raises FileNotFoundError without one, ValueError where ``parse`` fails."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no {path.name} in {path.parent}; give a folder that holds one.")
-    try:
-        return parse(path.read_bytes())
-    except Exception as error:  # each parser has its own
-        raise ValueError(f"{path} is truncated or altered ({error}); fetch or save it again.") from error
 
 
 class GPT2Folder:
@@ -58,11 +33,11 @@ class GPT2Folder:
         from safetensors.torch import save
 
         settings = {"architectures": ["GPT2LMHeadModel"], **FIXED}
-        settings |= {TO_THEIRS.get(k, k): v for k, v in asdict(self.config).items() if v is not None}
+        settings |= {HF_NAMES.get(k, k): v for k, v in asdict(self.config).items() if v is not None}
         settings |= dict.fromkeys(("embd_pdrop", "attn_pdrop"), self.config.dropout)
         settings |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
         settings["dtype"] = str(self.wte.weight.dtype).removeprefix("torch.")
-        tensors = {f"transformer.{name}": _turned(name, t) for name, t in self.state_dict().items()}
+        tensors = {f"transformer.{name}": _transpose(name, t) for name, t in self.state_dict().items()}
         # The weights go first: whoever finds a new config finds its weights.
         write_atomically(Path(folder) / "model.safetensors", save(tensors, metadata={"format": "pt"}))
         write_atomically(Path(folder) / "config.json", json.dumps(settings, indent=2) + "\n")
@@ -78,7 +53,7 @@ class GPT2Folder:
         from safetensors.torch import load
 
         settings = read_parsed(Path(folder) / "config.json", lambda content: dict(json.loads(content)))
-        config = {f.name: settings.get(TO_THEIRS.get(f.name, f.name)) for f in fields(cls.Config)}
+        config = {f.name: settings.get(HF_NAMES.get(f.name, f.name)) for f in fields(cls.Config)}
         for name, value in config.items():
             if not isinstance(value, int | float) and (name, value) != ("window", None):
                 raise ValueError(f"{folder}/config.json says {name} = {value!r}, but that must be a number.")
@@ -88,7 +63,7 @@ class GPT2Folder:
                 raise ValueError(f"{folder}/config.json says {name} = {found!r}, but GPT has {value!r}.")
         weights = read_parsed(Path(folder) / "model.safetensors", load)
         tensors = {name.removeprefix("transformer."): t for name, t in weights.items()}
-        tensors = {name: _turned(name, t) for name, t in tensors.items() if not name.endswith(NOT_WEIGHTS)}
+        tensors = {name: _transpose(name, t) for name, t in tensors.items() if not name.endswith(NOT_WEIGHTS)}
         with torch.device("meta"):  # no need to draw weights that are about to be replaced
             model = cls(cls.Config(**config))
         shapes, found = ({n: tuple(t.shape) for n, t in d.items()} for d in (model.state_dict(), tensors))
@@ -99,6 +74,6 @@ class GPT2Folder:
         return model.eval()
 
 
-def _turned(name: str, tensor):
-    """A weight in Hugging Face's orientation, from ours, or the other way."""
-    return (tensor.T if name.endswith(IN_OUT) else tensor).contiguous()
+def _transpose(name: str, tensor):
+    """A weight in Hugging Face's orientation from ours, or the other way: Conv1D transposes nn.Linear."""
+    return (tensor.T if name.endswith(CONV1D_WEIGHTS) else tensor).contiguous()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .report import attempt, compare, exercise
+from .harness import attempt, compare, exercise
 
 
 @exercise(

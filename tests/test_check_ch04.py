@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from textgen.check import heads
-from textgen.check.report import Diagnosis
+from textgen.check import ch04_attention
+from textgen.check.harness import Diagnosis
 
 
 def attention(q, k, v, power=0.5, dim=-1):
@@ -53,7 +53,7 @@ WRONG = [
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
-    check = getattr(heads, name)
+    check = getattr(ch04_attention, name)
     check(RIGHT[name])
     assert capsys.readouterr().out.startswith("Right:")
     check(lambda *arguments: ...)
@@ -63,4 +63,4 @@ def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
 @pytest.mark.parametrize(("name", "wrong", "diagnosis"), WRONG)
 def test_each_mistake_has_its_diagnosis(name, wrong, diagnosis):
     with pytest.raises(Diagnosis, match=diagnosis):
-        getattr(heads, name)(wrong)
+        getattr(ch04_attention, name)(wrong)

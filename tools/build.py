@@ -1,6 +1,6 @@
 """Build the book: execute every chapter, check every link, and publish only what came through.
 
-Run as `python book/_ext/build.py`, or through `make book`. First the chapters run (`build.py execute`), then
+Run as `python tools/build.py`, or through `make book`. First the chapters run (`build.py execute`), then
 Sphinx works in _build/work; the finished site takes the place of _build/html in one move, so that a build that
 fails leaves the last good site standing.
 """
@@ -21,7 +21,7 @@ import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "_build/work/_build"  # Jupyter Book adds the second _build itself
 SITE = ROOT / "_build/html"
 STAMPS = ROOT / "_build/stamps.json"
@@ -31,6 +31,7 @@ PACKAGE = ["book/textgen", "requirements.txt"]
 FRAME = [
     *PACKAGE,
     "book/_ext",
+    "tools",
     "book/_assets",
     "_config.yml",
     "_toc.yml",

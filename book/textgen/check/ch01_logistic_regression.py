@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .report import attempt, compare, exercise, near
+from .harness import attempt, compare, exercise, near
 
 
 @exercise(

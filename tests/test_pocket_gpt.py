@@ -1,13 +1,19 @@
 """How the shipped model is made, at a tiny scale, and what the shipped folder promises."""
 
 import json
+import sys
 import warnings
 
 import pytest
 import textgen
 import torch
-from textgen import hub, metrics, pretrain, storyworld
+from conftest import ROOT
+from textgen import hub, metrics, storyworld
+from textgen.page.pack import round_to_int8
 from textgen.tokenizer import Tokenizer
+
+sys.path.insert(0, str(ROOT / "experiments"))
+import pocket_gpt
 
 FOLDER = hub.WEIGHTS / "pocket-gpt"
 
@@ -23,7 +29,7 @@ def test_rounding_to_int8_loses_nothing_when_read_back():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(50, 30), torch.nn.Linear(30, 7))
     before = [p.clone() for p in model.parameters()]
-    pretrain.round_to_int8(model)
+    round_to_int8(model)
     after = [p.clone() for p in model.parameters()]
     for old, new in zip(before, after, strict=True):
         if old.dim() == 1:
@@ -32,13 +38,13 @@ def test_rounding_to_int8_loses_nothing_when_read_back():
         numbers, scale = int8_rows(new)
         assert torch.equal(numbers * scale, new) and numbers.abs().max() == 127
         assert (old - new).abs().max() <= 0.51 * scale.max()
-    pretrain.round_to_int8(model)
+    round_to_int8(model)
     assert all(torch.equal(a, b) for a, b in zip(after, model.parameters(), strict=True))
 
 
 def test_the_mixture_holds_all_kinds_and_shares_no_text_between_splits():
     """A fifth of the training documents come without the token of their kind; a batch is long or short."""
-    train, valid = pretrain.mixture(1000, "train"), pretrain.mixture(300, "valid", untyped=0)
+    train, valid = pocket_gpt.mixture(1000, "train"), pocket_gpt.mixture(300, "valid", untyped=0)
     rows = train["long"] + train["short"]
     assert {d.kind for d in rows} == {*storyworld.KINDS, "bare"}
     assert sum(d.kind == "bare" for d in rows) == pytest.approx(0.2 * len(rows), rel=0.02)
@@ -46,7 +52,7 @@ def test_the_mixture_holds_all_kinds_and_shares_no_text_between_splits():
     assert {d.kind for d in held_out} == set(storyworld.KINDS)
     assert not {d.text for d in rows} & {d.text for d in held_out}
     tokenizer = Tokenizer.bpe([d.text for d in rows], vocab_size=600)
-    data = pretrain.Mixture(train, valid, tokenizer)
+    data = pocket_gpt.Mixture(train, valid, tokenizer)
     generator = torch.Generator().manual_seed(0)
     widths = [data.batch("train", 8, 256, generator)[0].shape[1] for _ in range(40)]
     assert 5 < sum(width > 90 for width in widths) < 35
@@ -56,13 +62,13 @@ def test_pretraining_end_to_end(tmp_path, capsys):
     """A few steps of a tiny model give a folder that loads, with the figures of that run beside it."""
     folder = tmp_path / "tiny"
     options = "--documents 300 --steps 3 --batch-size 8 --n-layer 1 --n-embd 32 --vocab-size 400 --measure 10"
-    pretrain.main([*options.split(), "--folder", str(folder)])
+    pocket_gpt.main([*options.split(), "--folder", str(folder)])
     model, tokenizer = textgen.load(folder)
     assert model.config.n_layer == 1 and len(tokenizer) == 400
     figures = json.loads((folder / "figures.json").read_text())
     assert figures["parameters"] == model.num_parameters() and figures["ratio"] > 1
     assert "nats per token" in capsys.readouterr().out
-    again = pretrain.measure(model, tokenizer, 10)
+    again = pocket_gpt.measure(model, tokenizer, 10)
     assert again == {name: figures[name] for name in again}
     card = (folder / "README.md").read_text()
     assert figures["command"] in card and f"| ratio | {figures['ratio']} |" in card
@@ -86,7 +92,7 @@ def test_the_shipped_weights_are_small_and_on_the_int8_grid(pocket):
 def test_the_shipped_model_keeps_its_promises(pocket):
     """On held-out texts: the targets of the course, and the figures recorded when it was made."""
     recorded = json.loads((FOLDER / "figures.json").read_text())
-    found = pretrain.measure(*pocket, 1000)
+    found = pocket_gpt.measure(*pocket, 1000)
     for name, value in found.items():
         assert value == pytest.approx(recorded[name], abs=0.002), name
     assert found["ratio"] <= 1.05

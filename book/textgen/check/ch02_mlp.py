@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .report import compare, exercise, near
+from .harness import compare, exercise, near
 
 
 def sigma(z: np.ndarray) -> np.ndarray:

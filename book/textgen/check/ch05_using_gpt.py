@@ -6,7 +6,7 @@ from math import comb
 import numpy as np
 import torch
 
-from .report import attempt, compare, exercise, near
+from .harness import attempt, compare, exercise, near
 
 
 @exercise(

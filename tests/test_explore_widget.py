@@ -14,7 +14,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
-from textgen import controls, explore, plots
+from textgen import explore, plots
+from textgen.page import explore_widget
 
 matplotlib.use("agg")
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -30,7 +31,7 @@ def curve(b0, b1=1.0):
 
 
 def words(style, top_k=None):
-    return f"<p>{controls.escape(style)} and {top_k}</p>"
+    return f"<p>{explore_widget.escape(style)} and {top_k}</p>"
 
 
 CURVE = {"b0": [-1, 1], "b1": (-1.0, 0.1 + 0.2, 1.0)}
@@ -39,12 +40,12 @@ WORDS = {"style": ["plain", "<img src=x onerror=alert(1)>"], "top_k": [1, 5, Non
 
 @pytest.fixture
 def book(monkeypatch):
-    monkeypatch.setenv(controls.BOOK_BUILD, "1")
+    monkeypatch.setenv(explore_widget.BOOK_BUILD, "1")
 
 
 @pytest.fixture
 def notebook(monkeypatch):
-    monkeypatch.delenv(controls.BOOK_BUILD, raising=False)
+    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
 
 
 def page_data(html):
@@ -82,16 +83,16 @@ def test_book_build_embeds_the_whole_grid_and_no_widget(book, monkeypatch):
     assert data["order"][2] == data["frames"].index("")  # b0 = -1, b1 = 1.0 is the picture already there
     assert data["alt"][2] == "A curve that rises by 1.0."
     assert '<img alt="A curve that rises by 1.0."' in html and "<noscript>" in html
-    assert len(html) < controls.MAX_BYTES
+    assert len(html) < explore_widget.MAX_BYTES
 
 
 def test_patches_rebuild_every_picture_exactly(book):
     """The default below, a patch above: together the very pixels that draw gives."""
     control = explore(curve, **CURVE)
     data = page_data(control.page())
-    base = np.asarray(controls.coarse(control.draw(**control.start)[0]))
+    base = np.asarray(explore_widget.coarse(control.draw(**control.start)[0]))
     for point, at in zip(control.grid(), data["order"], strict=True):
-        image = np.asarray(controls.coarse(control.draw(**point)[0]))
+        image = np.asarray(explore_widget.coarse(control.draw(**point)[0]))
         rebuilt = base.copy()
         if data["frames"][at]:
             patch = np.asarray(decode(data["frames"][at]))
@@ -215,7 +216,7 @@ def test_a_draw_that_does_not_fit_is_one_sentence(notebook, monkeypatch):
         explore(lambda n: None, n=[1, 2])
     with pytest.raises(ValueError, match="no alt text"):
         explore(lambda n: plt.subplots()[0], n=[1, 2])
-    monkeypatch.setenv(controls.BOOK_BUILD, "1")
+    monkeypatch.setenv(explore_widget.BOOK_BUILD, "1")
     with pytest.raises(ValueError, match="the same kind, figure or HTML"):
         explore(lambda n: "x" if n == 2 else curve(n), n=[1, 2])
     with pytest.raises(ValueError, match="figures of one size"):
@@ -238,7 +239,7 @@ def test_the_next_token_grid_of_a_chapter_fits(book):
 
     html = explore(bars, temperature=[0.5, 1.0, 1.5, 2.0], top_k=[None, 2, 5]).page()
     assert len(page_data(html)["frames"]) == 12
-    assert len(html) / 12 < controls.MAX_BYTES / 80
+    assert len(html) / 12 < explore_widget.MAX_BYTES / 80
 
 
 def test_two_builds_give_the_same_bytes(book):
@@ -257,7 +258,7 @@ def page(browser, book, tmp_path):
     """Two controls, of pictures and of words, on a page opened from a file."""
     html = explore(curve, b0=[-1, 1], b1=[0.5, 1.0, 2.0]).page()
     html += explore(words, alt="{style}, top_k = {top_k}", **WORDS).page()
-    css, js = ((BOOK / "textgen" / name).read_text() for name in ("explore.css", "explore.js"))
+    css, js = ((BOOK / "textgen/page" / name).read_text() for name in ("explore.css", "explore.js"))
     file = tmp_path / "page.html"
     file.write_text(
         f"<!doctype html><html lang=en><title>t</title><style>{css}</style>{html}<script>{js}</script>"
@@ -289,7 +290,7 @@ def test_in_a_browser_the_keyboard_switches_pictures(page):
     assert picture.get_attribute("alt") == "A curve that rises by 2.0."
     assert block.locator(".textgen-explore-said").text_content() == "A curve that rises by 2.0."
     other = shown(picture)
-    expected = np.asarray(controls.coarse(curve(-1, 2.0)[0]))
+    expected = np.asarray(explore_widget.coarse(curve(-1, 2.0)[0]))
     assert (other == expected).all() and (other != first).any()
     slider.press("Home")
     slider.press("ArrowRight")
@@ -309,7 +310,7 @@ def test_in_a_browser_words_stay_words(page):
 def test_a_frame_holds_scripts_and_shows_text_as_text():
     """Nothing of the page inside leaks out of the frame's attribute, whatever it holds."""
     page = '<select id="a"></select><script>if (1 < 2 && "x") alert(1)</script>'
-    frame = controls.framed(page, 'a "title"', 300)
+    frame = explore_widget.framed(page, 'a "title"', 300)
     (found,) = re.findall(
         r'^<iframe title="([^"]*)" style="[^"]*height:300px[^"]*" srcdoc="([^"]*)"></iframe>$', frame
     )

@@ -1,0 +1,96 @@
+"""Files: written whole or not at all, read with one sentence when damaged, checked by SHA-256, downloaded once."""
+
+import hashlib
+import http.client
+import os
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SUMS = "SHA256SUMS"  # in a folder of weights, as `sha256sum` writes and checks it
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary neighbour of `path` to write to; it takes the file's place when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = path.with_name(f".{path.name}.partial")
+    try:
+        yield neighbour
+        os.replace(neighbour, path)
+    finally:
+        neighbour.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
+    """Write a file all or nothing; text is UTF-8 with "\\n" at the end of a line on every system."""
+    with replacing(path) as neighbour:
+        neighbour.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def read_parsed(path: str | os.PathLike, parse: Callable):
+    """``parse(bytes)`` of a file; raises FileNotFoundError without one, ValueError where ``parse`` fails."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path.name} in {path.parent}; give a folder that holds one.")
+    try:
+        return parse(path.read_bytes())
+    except Exception as error:  # each parser has its own
+        raise ValueError(f"{path} is truncated or altered ({error}); fetch or save it again.") from error
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sha256(path: str | os.PathLike, wanted: str) -> None:
+    """Raise FileNotFoundError where there is no such file, ValueError where its SHA-256 is another."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} is missing; fetch it again.")
+    if sha256(path) != wanted:
+        raise ValueError(f"{path} is truncated or altered (its SHA-256 is not as recorded); fetch it again.")
+
+
+def write_sums(folder: str | os.PathLike, names: tuple[str, ...]) -> None:
+    """Write ``SHA256SUMS`` for these files of a folder."""
+    lines = [f"{sha256(Path(folder) / name)}  {name}\n" for name in names]
+    write_atomically(Path(folder) / SUMS, "".join(lines))
+
+
+def verify(folder: str | os.PathLike) -> None:
+    """Hold the files of a folder against its ``SHA256SUMS``, if it has one; raises as `check_sha256` does."""
+    sums = Path(folder) / SUMS
+    for line in sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else ():
+        wanted, _, name = line.partition("  ")
+        check_sha256(Path(folder) / name, wanted)
+
+
+def cache_folder() -> Path:
+    """The folder of downloads: ``TEXTGEN_CACHE``, or textgen in the user's cache folder."""
+    if folder := os.environ.get("TEXTGEN_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textgen"
+
+
+def download(url: str, name: str, wanted: str, without: str, timeout: float = 10) -> Path:
+    """The file `name` of the cache folder, fetched from `url` unless it is there; `wanted` is its SHA-256.
+
+    Raises ConnectionError when the download fails and ValueError when other bytes arrive than expected; both
+    say `without`, what still works without the file.
+    """
+    path = cache_folder() / name
+    if path.is_file() and sha256(path) == wanted:
+        return path
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            content = response.read()
+    except (OSError, ValueError, http.client.HTTPException) as error:  # a time-out is an OSError
+        raise ConnectionError(f"{name} could not be downloaded ({error}): {without}.") from error
+    if hashlib.sha256(content).hexdigest() != wanted:
+        raise ValueError(f"The {name} that came is not the file it should be (wrong SHA-256): {without}.")
+    write_atomically(path, content)
+    return path

@@ -1,0 +1,73 @@
+"""The file from which gpt.js runs a model: int8 matrices, settings and tokenizer in one safetensors file.
+
+`round_to_int8` puts a model on the grid that the file stores, before the model ships; so Python, Hugging Face and
+the page run one model, without any difference.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+
+import torch
+from safetensors.torch import save
+
+from .. import hub
+from ..gpt import GPT
+from ..models import LanguageModel
+from ..tokenizer import Tokenizer
+
+LARGEST = 5_000_000  # weights; a browser would keep its reader waiting for more
+
+
+@torch.no_grad()
+def round_to_int8(model: torch.nn.Module) -> None:
+    """Round every matrix, in place, to whole numbers from -127 to 127 times one scale an output row.
+
+    A scale keeps 16 bits, so that scale times whole number is exact in float32 and the whole numbers can be read back
+    without loss.
+    """
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            mantissa, exponent = torch.frexp(parameter.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127)
+            scale = torch.ldexp(torch.ceil(mantissa * 2**16) / 2**16, exponent)
+            parameter.copy_(torch.round(parameter / scale) * scale)
+
+
+def fits_browser(model: LanguageModel, tokenizer: Tokenizer) -> bool:
+    """Tell whether gpt.js can run this model: dense, not large, and its tokenizer as in GPT-2."""
+    if not isinstance(model, GPT) or model.config.window or model.num_parameters() > LARGEST:
+        return False
+    parts = json.loads(tokenizer.backend.to_str())
+    before = parts["pre_tokenizer"] or {}
+    plain = parts["normalizer"] is None and before.get("type") == "ByteLevel" and before["use_regex"]
+    return plain and not before["add_prefix_space"] and parts["model"]["type"] == "BPE"
+
+
+def pack(model: GPT, tokenizer: Tokenizer) -> bytes:
+    """Return the one file that gpt.js reads: safetensors with settings and tokenizer in its header.
+
+    A matrix on the int8 grid (`round_to_int8`) takes a quarter of its size, without loss: its largest
+    number, divided by 127, is the row's scale. Any other stays as it is.
+    """
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        tensors[name] = tensor = tensor.detach().float().cpu().contiguous()
+        if tensor.dim() == 2:
+            scale = tensor.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
+            whole = (tensor / scale).round()
+            if torch.equal(whole * scale, tensor):
+                tensors |= {name: whole.to(torch.int8), f"{name}.scale": scale[:, 0].contiguous()}
+    parts = {"config": asdict(model.config), "tokenizer": json.loads(tokenizer.backend.to_str())}
+    header = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return save(tensors, {"gpt": header})  # one entry: safetensors would write several in any order
+
+
+def shipped_name(model: GPT) -> str:
+    """Return the name under which the course ships these weights; raises ValueError where it does not."""
+    mine = model.state_dict()
+    for folder in sorted(path for path in hub.WEIGHTS.iterdir() if path.is_dir()):
+        with suppress(ValueError):  # not every model that ships is a GPT
+            theirs = GPT.from_pretrained(folder).state_dict()
+            if mine.keys() == theirs.keys() and all(torch.equal(mine[k].cpu(), theirs[k]) for k in mine):
+                return folder.name
+    raise ValueError('In the book model must be one that ships with the course: load("pocket-gpt").')
