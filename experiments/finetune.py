@@ -12,15 +12,14 @@ import sys
 from pathlib import Path
 
 import torch
-from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book"))
 
 import textgen
-from textgen import metrics, storyworld
+from textgen import corpus, metrics, storyworld
 from textgen.files import write_atomically
-from textgen.models import loss_of
+from textgen.gpt import SoftPrompt
 
 RECORD = ROOT / "book/textgen/results/finetune.json"
 EXAMPLES, BATCH_SIZE, VECTORS = 1000, 16, 8
@@ -65,54 +64,18 @@ TASKS = {  # prompts with answers, for how many steps, in which ways
 }
 
 
-class Answers:
-    """Prompts with answers as data for `fit`; the loss counts the answers alone."""
-
-    def __init__(self, pairs: list, tokenizer):
-        """Tokenise all pairs (prompt, answer)."""
-        prompts, answers = (tokenizer.encode_batch(part) for part in zip(*pairs))
-        self.rows, self.bos = [*zip(prompts, answers)], tokenizer.bos
-
-    def batch(self, split, batch_size, block_size=None, generator=None):
-        """Return `(ids, targets)`, int64 tensors (B, T); a target is -100 inside the prompt."""
-        some = [self.rows[i] for i in torch.randint(len(self.rows), (batch_size,), generator=generator)]
-        T = 2 + max(len(prompt) + len(answer) for prompt, answer in some)
-        ids, counted = torch.full((batch_size, T), self.bos), torch.zeros(batch_size, T, dtype=torch.bool)
-        for i, (prompt, answer) in enumerate(some):
-            end = 1 + len(prompt) + len(answer)
-            ids[i, 1:end] = torch.tensor(prompt + answer)
-            counted[i, 1 + len(prompt) : end + 1] = True  # the answer, and the token that ends it
-        return ids[:, :-1], ids.masked_fill(~counted, -100)[:, 1:]
-
-
-class SoftPrompt(nn.Module):
-    """A frozen GPT behind `n` learned vectors (Lester et al. 2021); they begin as the vectors of frequent tokens."""
-
-    def __init__(self, gpt: textgen.GPT, seed: int, n: int = VECTORS):
-        """Take the GPT and freeze it."""
-        super().__init__()
-        self.gpt, self.positions = gpt.requires_grad_(False), gpt.positions - n
-        picked = torch.randint(300, 1000, (n,), generator=torch.Generator().manual_seed(seed))
-        self.prompt = nn.Parameter(gpt.wte.weight[picked].clone())  # (n, n_embd)
-
-    def forward(self, ids, targets=None):
-        """Logits (B, T, vocab_size) and the loss in nats per counted token."""
-        x = torch.cat([self.prompt.expand(len(ids), -1, -1), self.gpt.wte(ids)], dim=1)  # (B, n + T, n_embd)
-        logits = self.gpt(embeddings=x)[0][:, len(self.prompt) :]
-        return logits, loss_of(logits, targets)
-
-
 def run(way: str, seed: int, pairs: list, test: list, stories: list, steps: int) -> dict:
     """Train in one of `WAYS`; its figures on the held-out prompts and stories."""
     gpt, tokenizer = textgen.load("pocket-gpt")
     torch.manual_seed(seed)
+    frequent = torch.randint(300, 1000, (VECTORS,), generator=torch.Generator().manual_seed(seed))
     start = {"fine-tuned": lambda: gpt, "from scratch": lambda: textgen.GPT(gpt.config)}
-    model = start.get(way, lambda: SoftPrompt(gpt, seed))()
+    model = start.get(way, lambda: SoftPrompt(gpt, frequent))()
     lr, times = WAYS[way]
     steps *= times
     options = {"batch_size": BATCH_SIZE, "lr": lr, "seed": seed, "eval_rows": BATCH_SIZE}
     options |= {"eval_every": steps, "weight_decay": 0.1 if way in start else 0.0}
-    history = textgen.fit(model, Answers(pairs, tokenizer), steps=steps, **options)
+    history = textgen.fit(model, corpus.answers(pairs, test, tokenizer), steps=steps, **options)
     figures = {
         "exact": metrics.exact_match(model, tokenizer, test, "bare"),
         "stories": textgen.bits_per_char(model, tokenizer, stories),

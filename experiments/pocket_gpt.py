@@ -125,7 +125,8 @@ def main(arguments: list[str] | None = None) -> None:
     start = time.perf_counter()
     train, valid = mixture(a.documents, "train", a.seed), mixture(2000, "valid", untyped=0)
     sample = [d.text for documents in train.values() for d in documents[:10_000]]
-    tokenizer = Tokenizer.bpe(sample, vocab_size=a.vocab_size)
+    kinds = [f"<|{kind}|>" for kind in storyworld.KINDS]
+    tokenizer = Tokenizer.bpe(sample, vocab_size=a.vocab_size, specials=kinds)
     torch.manual_seed(a.seed)
     model = GPT(GPTConfig(vocab_size=len(tokenizer), n_layer=a.n_layer, n_embd=a.n_embd))
     data = Mixture(train, valid, tokenizer)

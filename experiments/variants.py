@@ -65,7 +65,7 @@ class NoPositions(GPT):
 
 VARIANTS = {
     "RNN, a fifth of the steps": (*RUNGS["RNN"][:3], {"steps": 220}),
-    "banded attention": (GPT, GPTConfig, BASE | {"window": 24}, {}),
+    "banded attention": (GPT, GPTConfig, BASE | {"sliding_window": 24}, {}),
     "plain initialisation": (PlainInitialisation, GPTConfig, BASE, {}),
     "0.02 at width 96": (SmallInitialisation, GPTConfig, BASE, {}),
     "post-norm": (PostNorm, GPTConfig, BASE, {}),

@@ -264,3 +264,25 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     assert files.cache_folder() == tmp_path / "textgen"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert files.cache_folder().parts[-2:] == (".cache", "textgen")
+
+
+def test_answers_are_counted_and_prompts_are_not(tokenizer):
+    pairs = [("Ada has", " a red hat."), ("Bob", " sat.")]
+    data = corpus.answers(pairs, pairs[1:], tokenizer)
+    for split, rows in (("train", pairs), ("valid", pairs[1:])):
+        ids, targets = data.batch(split, 40, None, seeded())
+        assert ids.shape == targets.shape == (40, 1 + max(len(p + a) for p, a in rows))
+        seen = {
+            (tokenizer.decode(row), tokenizer.decode([i for i in target if i > 0]))
+            for row, target in zip(ids.tolist(), targets.tolist())
+        }
+        assert {answer for _, answer in seen} == {answer for _, answer in rows}
+        ends = [target[target >= 0][-1] for target in targets]
+        assert all(end == tokenizer.bos for end in ends)
+    with pytest.raises(ValueError, match="valid is an empty list"):
+        corpus.answers(pairs, [], tokenizer)
+
+
+def test_a_tokenizer_learnt_from_a_file_of_ones_own_reserves_one_token(written):
+    tokenizer = corpus.text_file(written[0], tokenizer="bpe").tokenizer
+    assert list(tokenizer.backend.get_added_tokens_decoder()) == [tokenizer.bos]

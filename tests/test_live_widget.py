@@ -382,7 +382,7 @@ def test_what_a_browser_cannot_run_stays_in_python(notebook, pocket):
     model, bpe = pocket
     letters = Tokenizer.char(["abcdefghijklmnopqrstuvwxyz ."])
     small = textgen.GPTConfig(vocab_size=len(letters), n_layer=1, n_embd=8)
-    banded = textgen.GPTConfig(n_layer=1, n_embd=8, window=4)
+    banded = textgen.GPTConfig(n_layer=1, n_embd=8, sliding_window=4)
     assert pack.fits_browser(model, bpe)
     assert not pack.fits_browser(textgen.GPT(small), letters)
     assert not pack.fits_browser(textgen.GPT(banded), bpe)

@@ -125,7 +125,7 @@ def test_the_mode_of_the_model_is_left_as_it_was(tokenizer):
 class Oracle(torch.nn.Module):
     """Knows every row by heart, except the tokens at the `wrong` places (row, token), which it gets wrong."""
 
-    positions = None
+    max_positions = None
 
     def __init__(self, rows, wrong, vocab_size):
         super().__init__()
@@ -276,3 +276,14 @@ def test_a_story_counts_when_it_is_right_to_its_end():
     assert metrics.grammatical(forgets) == (0, 1)  # each sentence is fine, and two of them disagree
     with pytest.raises(ValueError, match="texts holds no sentence"):
         metrics.grammatical([])
+
+
+def test_the_mode_of_the_model_comes_back_when_reading_fails(tokenizer):
+    class Broken(torch.nn.Linear):
+        def forward(self, ids):
+            raise RuntimeError("broken")
+
+    model = Broken(1, 1).train()
+    with pytest.raises(RuntimeError, match="broken"):
+        metrics.score(model, tokenizer, [[1, 2]])
+    assert model.training

@@ -1,5 +1,6 @@
 """Every rung keeps the contract, and the GPT is Hugging Face's GPT-2, number for number."""
 
+import copy
 import json
 import math
 import random
@@ -8,7 +9,20 @@ import pytest
 import safetensors.torch
 import textgen
 import torch
-from textgen import GPT, LSTM, RNN, Bigram, GPTConfig, LSTMConfig, WindowMLP, WindowMLPConfig, gpt2_folder
+from textgen import (
+    GPT,
+    LSTM,
+    RNN,
+    Bigram,
+    GPTConfig,
+    LSTMConfig,
+    WindowMLP,
+    WindowMLPConfig,
+    gpt2_folder,
+    models,
+)
+from textgen.gpt import SoftPrompt
+from textgen.models import log_probs
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -142,7 +156,7 @@ def test_logits_do_not_depend_on_what_comes_later(rung):
 
 @pytest.mark.parametrize("rung", [*RUNGS, "banded"])
 def test_next_in_pieces_equals_the_whole_at_once(rung):
-    model = make(GPT, window=3) if rung == "banded" else make(rung)
+    model = make(GPT, sliding_window=3) if rung == "banded" else make(rung)
     model = shaken(model.double(), 2)
     ids = torch.randint(19, (4, 20))
     logits, _ = model(ids)
@@ -198,7 +212,7 @@ def test_configs_are_frozen():
 
 @pytest.mark.parametrize("window", [None, 1, 3])
 def test_fused_attention_equals_the_five_lines(window):
-    model = shaken(make(GPT, window=window).double(), 4)
+    model = shaken(make(GPT, sliding_window=window).double(), 4)
     ids, mask = torch.randint(19, (2, 24)), torch.rand(4, 4, dtype=torch.float64)
     assert torch.allclose(model(ids)[0], model(ids, return_attention=True)[0], atol=1e-11)
     a, b = model(ids, head_mask=mask)[0], model(ids, head_mask=mask, return_attention=True)[0]
@@ -207,7 +221,7 @@ def test_fused_attention_equals_the_five_lines(window):
 
 
 def test_window_bands_the_odd_layers():
-    model = shaken(make(GPT, window=3), 0)
+    model = shaken(make(GPT, sliding_window=3), 0)
     _, _, attentions = model(torch.randint(19, (2, 24)), return_attention=True)
     i, j = torch.arange(24)[:, None], torch.arange(24)
     for layer, weights in enumerate(attentions):
@@ -272,7 +286,7 @@ def test_heads_must_share_the_stream_evenly():
     assert "n_embd 10" in one_sentence(error)
 
 
-@pytest.mark.parametrize("settings", [{"window": 5}, {"dropout": 0.25}, {}])
+@pytest.mark.parametrize("settings", [{"sliding_window": 5}, {"dropout": 0.25}, {}])
 def test_save_and_load_keep_config_and_weights(tmp_path, settings):
     model = shaken(make(GPT, **settings), 8)
     model.save_pretrained(tmp_path / "new" / "folder")
@@ -366,3 +380,46 @@ def test_tanh_gelu_is_the_one_of_gpt2():
     by_hand = 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     assert torch.allclose(F.gelu(x, approximate="tanh"), by_hand, atol=1e-14)
     assert not torch.allclose(F.gelu(x), by_hand, atol=1e-5)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_hidden_states_are_what_the_head_reads(rung):
+    model = make(rung).eval()
+    ids = torch.randint(19, (3, 10))
+    x, state = model.hidden_states(ids)
+    assert x.shape[:2] == (3, 10)
+    assert torch.equal(model.head(x), model(ids)[0])
+    longer = model(torch.cat([ids, ids[:, :1]], dim=1))[0][:, -1]
+    assert torch.allclose(model.next(ids[:, :1], state)[0], longer, atol=1e-5)
+
+
+def test_log_probs_are_those_of_the_softmax_and_zero_where_nothing_is_asked():
+    logits, targets = torch.randn(2, 5, 7), torch.randint(7, (2, 5))
+    targets[0, 3] = -100
+    found = log_probs(logits, targets)
+    assert found.shape == (2, 5) and found[0, 3] == 0
+    assert found[1, 2] == pytest.approx(float(logits[1, 2].log_softmax(-1)[targets[1, 2]]), abs=1e-6)
+    assert torch.allclose(-found.sum() / 9, models.loss_of(logits, targets))
+
+
+def test_a_soft_prompt_is_vectors_in_front_and_the_model_stays():
+    model = shaken(make(GPT), 0)
+    before = copy.deepcopy(model.state_dict())
+    soft, ids = SoftPrompt(model, torch.tensor([3, 5])), torch.randint(19, (2, 6))
+    in_front = model.wte(torch.tensor([[3, 5]])).expand(2, -1, -1)
+    want = model(embeddings=torch.cat([in_front, model.wte(ids)], dim=1))[0][:, 2:]
+    assert torch.equal(soft(ids)[0], want)
+    assert soft.max_positions == model.max_positions - 2
+    soft(ids, ids)[1].backward()
+    assert [name for name, p in soft.named_parameters() if p.grad is not None] == ["prompt"]
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_end_token_of_a_folder_is_kept(tmp_path):
+    """Real GPT-2 ends its texts with token 50256, and must after it was saved here too."""
+    GPT2LMHeadModel(
+        GPT2Config(vocab_size=19, n_positions=8, n_layer=1, n_head=1, n_embd=4, eos_token_id=18)
+    ).save_pretrained(tmp_path)
+    GPT.from_pretrained(tmp_path).save_pretrained(tmp_path / "again")
+    settings = json.loads((tmp_path / "again/config.json").read_text())
+    assert [settings[f"{name}_token_id"] for name in ("bos", "eos", "pad")] == [18, 18, 18]

@@ -67,3 +67,22 @@ def test_an_unknown_name_says_what_there_is():
 def test_version_is_that_of_the_project():
     project = tomllib.loads((BOOK.parent / "pyproject.toml").read_text())["project"]
     assert textgen.__version__ == project["version"]
+
+
+@pytest.mark.parametrize("name", ["ladder", "variants", "translator", "finetune"])
+def test_a_record_has_its_command(name):
+    assert textgen.results(name)["command"].startswith("python experiments/")
+
+
+def test_the_figures_of_a_shipped_model_are_a_record_too():
+    assert textgen.results("pocket-gpt")["parameters"] == 957_184
+
+
+def test_an_unknown_record_says_what_there_is():
+    with pytest.raises(ValueError, match=r"name must be one of .*ladder.*pocket-gpt, not 'lader'\."):
+        textgen.results("lader")
+
+
+@pytest.mark.parametrize("name", ["seq2seq", "morse"])
+def test_a_module_that_few_need_comes_after_a_bare_import(name):
+    assert python(f"import textgen; print(textgen.{name}.__name__)") == f"textgen.{name}"

@@ -111,7 +111,7 @@ def test_a_draw_is_the_inverse_of_the_summed_probabilities():
 
 def by_the_long_road(model, prompt, n, settings, seed=0):
     """No cache, no batch: for each token the whole text, Hugging Face's warpers and one draw."""
-    ids, limit, start = [LETTERS.bos, *LETTERS.encode(prompt)], model.positions or 10**9, 0
+    ids, limit, start = [LETTERS.bos, *LETTERS.encode(prompt)], model.max_positions or 10**9, 0
     if len(ids) > limit:
         start = len(ids) - limit // 2
     new = []

@@ -201,7 +201,7 @@ def test_a_watched_run_is_seen_and_not_changed(one_thread):
         time.sleep(0.03)  # nor the time it takes
 
     start = time.perf_counter()
-    watched = textgen.fit(model, Sums(), watch=watch, **RUN)
+    watched = textgen.fit(model, Sums(), callback=watch, **RUN)
     assert seen == [(step, step) for step in (0, 4, 8, 12, 16, 20, 24, 28, 30)]
     assert watched.seconds < time.perf_counter() - start - 9 * 0.03
     assert losses(watched) == losses(textgen.fit(small_gpt(), Sums(), **RUN))

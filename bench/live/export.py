@@ -28,7 +28,7 @@ class WithCache(nn.Module):
     def forward(self, input_ids, *past):
         state = list(zip(past[::2], past[1::2]))
         # with the attention weights, whose mask is written out, so that it holds for any length
-        x, caches, _ = self.model._read(input_ids, state, return_attention=True)
+        x, caches, _ = self.model.hidden_states(input_ids, state, return_attention=True)
         return self.model.head(x), *(tensor for pair in caches for tensor in pair)
 
 

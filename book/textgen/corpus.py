@@ -56,6 +56,36 @@ class Stories:
         return rows[:, :-1], torch.where(counted, rows, -100)[:, 1:]
 
 
+class Answers:
+    """Prompts with answers as rows; the loss counts the answers and the end token alone. Made by `answers`."""
+
+    def __init__(self, pairs: dict[str, list[tuple[str, str]]], tokenizer):
+        """Tokenise all pairs, {"train": [(prompt, answer), ...], "valid": [...]}, once and for all."""
+        self.tokenizer, self._rows = tokenizer, {}
+        for split, rows in pairs.items():
+            if not rows:
+                raise ValueError(f"{split} is an empty list: give at least one (prompt, answer).")
+            prompts, answers = (tokenizer.encode_batch(part) for part in zip(*rows))
+            self._rows[split] = [*zip(prompts, answers)]
+
+    def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
+        """Draw `batch_size` pairs of "train" or "valid".
+
+        Returns `(ids, targets)`, int64 tensors (B, T), T that of the longest pair drawn. Each row starts with the
+        start token; a target is -100 inside the prompt and after the end token.
+        """
+        rows = rows_of(self._rows, split)
+        some = [rows[i] for i in torch.randint(len(rows), (batch_size,), generator=generator)]
+        T = 2 + max(len(prompt) + len(answer) for prompt, answer in some)
+        ids = torch.full((batch_size, T), self.tokenizer.bos)
+        counted = torch.zeros(batch_size, T, dtype=torch.bool)
+        for i, (prompt, answer) in enumerate(some):
+            end = 1 + len(prompt) + len(answer)
+            ids[i, 1:end] = torch.tensor(prompt + answer)
+            counted[i, 1 + len(prompt) : end + 1] = True  # the answer, and the token that ends it
+        return ids[:, :-1], ids.masked_fill(~counted, -100)[:, 1:]
+
+
 class Windows:
     """Pieces of one long text, cut at random places. Made by `text_file`."""
 
@@ -68,7 +98,7 @@ class Windows:
         """Draw `batch_size` windows of "train" or "valid" (the last tenth of the text).
 
         Returns `(ids, targets)`, int64 tensors (B, `block_size`), by default 128. Each row starts with the start
-        token, as every prompt does; the token after it is not counted (-100), since nothing foretells it.
+        token, as every prompt does; the token after it is not counted (-100), since it has no context to be predicted from.
         Raises ValueError when that part of the text is shorter than a window.
         """
         tokens, block_size = rows_of(self._rows, split), block_size or 128
@@ -91,6 +121,11 @@ def stories(train: list, valid: list, tokenizer, kind: str = "story") -> Stories
     token of those that have none.
     """
     return Stories({"train": list(train), "valid": list(valid)}, tokenizer, kind)
+
+
+def answers(train: list[tuple[str, str]], valid: list[tuple[str, str]], tokenizer) -> Answers:
+    """Return pairs (prompt, answer) as data for `fit`, which then learns to answer and not to ask."""
+    return Answers({"train": list(train), "valid": list(valid)}, tokenizer)
 
 
 def text_file(path, tokenizer="char") -> Windows:

@@ -12,7 +12,7 @@ from .models import LanguageModel, loss_of
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """Settings of a GPT; with a ``window``, odd layers see only that many tokens (GPT-3's banded layers)."""
+    """Settings of a GPT; odd layers see only the last ``sliding_window`` tokens, if set (GPT-3's banded layers)."""
 
     vocab_size: int = 1024
     block_size: int = 256
@@ -20,7 +20,7 @@ class GPTConfig:
     n_head: int = 4
     n_embd: int = 128
     dropout: float = 0.0
-    window: int | None = None
+    sliding_window: int | None = None
 
 
 class CausalSelfAttention(nn.Module):
@@ -99,11 +99,14 @@ class GPT(GPT2Folder, LanguageModel):
         if config.n_head < 1 or config.n_embd % config.n_head:
             raise ValueError(f"n_embd {config.n_embd} must be a multiple of n_head {config.n_head}.")
         super().__init__(config)
-        self.positions = config.block_size
+        self.max_positions = config.block_size
+        self.end_token_id = 0  # of <|endoftext|>, for the files that name it
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)  # reads tokens, and writes them: tied
         self.wpe = nn.Embedding(config.block_size, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
-        self.h = nn.ModuleList(Block(config, config.window if i % 2 else None) for i in range(config.n_layer))
+        self.h = nn.ModuleList(
+            Block(config, config.sliding_window if i % 2 else None) for i in range(config.n_layer)
+        )
         self.ln_f = nn.LayerNorm(config.n_embd)
         for name, p in self.named_parameters():
             if name.endswith("bias"):
@@ -125,16 +128,23 @@ class GPT(GPT2Folder, LanguageModel):
         ``embeddings`` (B, T, n_embd) may stand in for ``ids``; ``head_mask`` (n_layer, n_head) scales what
         each head says, 0 to silence it. Raises ValueError beyond ``block_size`` tokens.
         """
-        x, _, attentions = self._read(ids, None, embeddings, head_mask, return_attention)
+        x, _, *attentions = self.hidden_states(
+            ids, embeddings=embeddings, head_mask=head_mask, return_attention=return_attention
+        )
         logits = self.head(x)
-        loss = loss_of(logits, targets)
-        return (logits, loss, attentions) if return_attention else (logits, loss)
+        return logits, loss_of(logits, targets), *attentions
 
-    def _read(self, ids, state, embeddings=None, head_mask=None, return_attention=False):
+    def hidden_states(self, ids=None, state=None, *, embeddings=None, head_mask=None, return_attention=False):
+        """The stream after the last norm (B, T, n_embd), the KV cache, and if asked for the attentions.
+
+        With ``head`` this is ``forward`` in two steps; a reward model or a probe puts a head of its own on it.
+        """
         x = self.wte(ids) if embeddings is None else embeddings  # (B, T, n_embd)
         past = 0 if state is None else state[0][0].size(2)
-        if (end := past + x.size(1)) > self.positions:
-            raise ValueError(f"ids must be at most block_size {self.positions} tokens long, but {end} came.")
+        if (end := past + x.size(1)) > self.max_positions:
+            raise ValueError(
+                f"ids must be at most block_size {self.max_positions} tokens long, but {end} came."
+            )
         x = self.drop(x + self.wpe.weight[past:end])
         caches, attentions = [], []
         for i, block in enumerate(self.h):
@@ -142,4 +152,20 @@ class GPT(GPT2Folder, LanguageModel):
             x, cache, weights = block(x, state and state[i], mask, return_attention)
             caches.append(cache)
             attentions.append(weights)
-        return self.ln_f(x), caches, attentions
+        x = self.ln_f(x)
+        return (x, caches, attentions) if return_attention else (x, caches)
+
+
+class SoftPrompt(nn.Module):
+    """A frozen GPT behind learned vectors, which start as the embeddings of ``tokens`` (n,) (Lester et al. 2021)."""
+
+    def __init__(self, gpt: GPT, tokens: Tensor):
+        super().__init__()
+        self.gpt, self.max_positions = gpt.requires_grad_(False), gpt.max_positions - len(tokens)
+        self.prompt = nn.Parameter(gpt.wte.weight[tokens].clone())  # (n, n_embd)
+
+    def forward(self, ids, targets=None):
+        """Logits (B, T, vocab_size) after ids (B, T), and the loss in nats per counted token."""
+        x = torch.cat([self.prompt.expand(len(ids), -1, -1), self.gpt.wte(ids)], dim=1)  # (B, n + T, n_embd)
+        logits = self.gpt(embeddings=x)[0][:, len(self.prompt) :]
+        return logits, loss_of(logits, targets)

@@ -28,14 +28,14 @@ class GPT2Folder:
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write ``config.json`` and ``model.safetensors`` as ``transformers.GPT2LMHeadModel`` reads them.
 
-        A ``window`` is noted in the config, but ``transformers`` does not know it: there, layers are dense.
+        A ``sliding_window`` is noted in the config, but ``transformers`` does not know it: there, layers are dense.
         """
         from safetensors.torch import save
 
         settings = {"architectures": ["GPT2LMHeadModel"], **FIXED}
         settings |= {HF_NAMES.get(k, k): v for k, v in asdict(self.config).items() if v is not None}
         settings |= dict.fromkeys(("embd_pdrop", "attn_pdrop"), self.config.dropout)
-        settings |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+        settings |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), self.end_token_id)
         settings["dtype"] = str(self.wte.weight.dtype).removeprefix("torch.")
         tensors = {f"transformer.{name}": _transpose(name, t) for name, t in self.state_dict().items()}
         # The weights go first: whoever finds a new config finds its weights.
@@ -55,7 +55,7 @@ class GPT2Folder:
         settings = read_parsed(Path(folder) / "config.json", lambda content: dict(json.loads(content)))
         config = {f.name: settings.get(HF_NAMES.get(f.name, f.name)) for f in fields(cls.Config)}
         for name, value in config.items():
-            if not isinstance(value, int | float) and (name, value) != ("window", None):
+            if not isinstance(value, int | float) and (name, value) != ("sliding_window", None):
                 raise ValueError(f"{folder}/config.json says {name} = {value!r}, but that must be a number.")
         for name, value in FIXED.items():
             found = settings.get(name, value)
@@ -71,6 +71,7 @@ class GPT2Folder:
             if (want := shapes.get(name)) != (have := found.get(name)):
                 raise ValueError(f"{folder}: by config.json {name} is {want}, but the weights hold {have}.")
         model.load_state_dict(tensors, assign=True)
+        model.end_token_id = settings.get("eos_token_id", 0)
         return model.eval()
 
 

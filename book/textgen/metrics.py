@@ -3,10 +3,10 @@
 import math
 
 import torch
-from torch.nn import functional as F
 
-from textgen.corpus import as_text
-from textgen.storyworld import recognise, sentences
+from .corpus import as_text
+from .models import evaluating, log_probs
+from .storyworld import recognise, sentences
 
 LOGITS = 2**26  # most logits computed at once: 256 MB
 
@@ -100,10 +100,8 @@ def score(model, tokenizer, texts: list[list[int]], kind: str = "story", batch_s
     Both have one entry a token and one for the end token.
     """
     prefix, end = tokenizer.prefix(kind), tokenizer.bos
-    block = getattr(model, "positions", None) or math.inf
+    block = getattr(model, "max_positions", None) or math.inf
     device = next(model.parameters()).device
-    training = model.training
-    model.eval()
     out, pieces = [], []
     for i, ids in enumerate(texts):
         row = prefix + list(ids) + [end]
@@ -124,12 +122,12 @@ def score(model, tokenizer, texts: list[list[int]], kind: str = "story", batch_s
         at += size
         width = len(group[-1][3])
         rows = torch.tensor([piece[3] + [end] * (width - len(piece[3])) for piece in group], device=device)
-        logits = model(rows[:, :-1])[0].float()  # (B, T, V)
-        losses = F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="none")
-        losses, hits = losses.view(len(group), -1).cpu(), (logits.argmax(-1) == rows[:, 1:]).cpu()
+        with evaluating(model):
+            logits = model(rows[:, :-1])[0].float()  # (B, T, V)
+        losses = -log_probs(logits, rows[:, 1:]).cpu()
+        hits = (logits.argmax(-1) == rows[:, 1:]).cpu()
         for (i, place, first, row), loss, hit in zip(group, losses, hits):
             stop = len(row) - 1
             out[i][0][place : place + stop - first] = loss[first:stop]
             out[i][1][place : place + stop - first] = hit[first:stop]
-    model.train(training)
     return out

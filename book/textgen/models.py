@@ -5,6 +5,8 @@ per token over targets other than -100. ``model.next(ids, state=None) -> (logits
 state, with logits (B, vocab_size) for what follows; no state is ever changed, so you may go on from it twice.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,9 +15,12 @@ from torch.nn import functional as F
 
 
 class LanguageModel(nn.Module):
-    """What all rungs share; each adds ``_read(ids, state) -> (x, state)`` and ``head(x) -> logits``."""
+    """What all rungs share; each adds ``hidden_states(ids, state=None) -> (x, state)`` and ``head(x) -> logits``.
 
-    positions: int | None = None  # how many tokens it can read before its window must slide; None: no end
+    ``hidden_states`` gives the vectors (B, T, width) that ``head`` turns into logits, and the state after the last token.
+    """
+
+    max_positions: int | None = None  # how many tokens it can read before its window must slide; None: no end
 
     def __init__(self, config):
         super().__init__()
@@ -23,17 +28,34 @@ class LanguageModel(nn.Module):
 
     def forward(self, ids: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Logits (B, T, vocab_size) and the loss, mean nats per token, or None without targets."""
-        logits = self.head(self._read(ids, None)[0])
+        logits = self.head(self.hidden_states(ids)[0])
         return logits, loss_of(logits, targets)
 
     def next(self, ids: Tensor, state=None) -> tuple[Tensor, object]:
         """Read ids (B, T) on from ``state``; logits (B, vocab_size) for what follows, and the new state."""
-        x, state, *_ = self._read(ids, state)
+        x, state = self.hidden_states(ids, state)
         return self.head(x[:, -1]), state
 
     def num_parameters(self) -> int:
         """How many numbers training may change; weights used twice count once."""
         return sum(p.numel() for p in self.parameters())
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """The model in evaluation mode, without dropout; the mode it was in comes back, whatever happens inside."""
+    training = model.training
+    model.eval()
+    try:
+        yield model
+    finally:
+        model.train(training)
+
+
+def log_probs(logits: Tensor, targets: Tensor) -> Tensor:
+    """Log-probability in nats (B, T) that logits (B, T, V) give to each target (B, T); 0 where that is -100."""
+    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return -losses.view(targets.shape)
 
 
 def loss_of(logits: Tensor, targets: Tensor | None) -> Tensor | None:
@@ -58,7 +80,8 @@ class Bigram(LanguageModel):
         nn.init.zeros_(self.table.weight)
         self.head = nn.Identity()
 
-    def _read(self, ids, state):
+    def hidden_states(self, ids, state=None):
+        """The rows of the table, which are the logits; there is nothing to remember."""
         return self.table(ids), None
 
 
@@ -80,7 +103,8 @@ class WindowMLP(LanguageModel):
         self.hidden = nn.Linear(config.n_embd * config.window, config.n_hidden)
         self.head = nn.Linear(config.n_hidden, config.vocab_size)
 
-    def _read(self, ids, state):
+    def hidden_states(self, ids, state=None):
+        """The hidden layer (B, T, n_hidden), and the embeddings of the last ``window - 1`` tokens."""
         x = self.wte(ids)  # (B, T, n_embd)
         if state is None:  # before the first token there are zeros
             state = x.new_zeros(len(x), self.config.window - 1, self.config.n_embd)
@@ -112,7 +136,8 @@ class RNN(LanguageModel):
         self.memory = self.cell(config.n_embd, config.n_hidden, config.n_layer, batch_first=True)
         self.head = nn.Linear(config.n_hidden, config.vocab_size)
 
-    def _read(self, ids, state):
+    def hidden_states(self, ids, state=None):
+        """The last layer's memory after each token (B, T, n_hidden), and that of all layers after the last."""
         return self.memory(self.wte(ids), state)
 
 

@@ -3,16 +3,17 @@
 import json
 from pathlib import Path
 
-RESULTS = Path(__file__).with_name("results")
+HERE = Path(__file__).parent
 
 
 def results(name: str) -> dict:
     """The record called `name`: values with their spread, seeds, seconds and the command that made them.
 
-    ``results("ladder")["rungs"]["GPT"]["bits_per_char"]``. Raises ValueError for a name that is not recorded.
+    ``results("ladder")["rungs"]["GPT"]["bits_per_char"]``; ``results("pocket-gpt")`` has the figures of that model.
+    Raises ValueError for a name that is not recorded.
     """
-    path = RESULTS / f"{name}.json"
-    if not path.is_file():
-        there = ", ".join(sorted(path.stem for path in RESULTS.glob("*.json")))
-        raise ValueError(f"name must be one of {there}, not {name!r}.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    there = {path.stem: path for path in sorted(HERE.glob("results/*.json"))}
+    there |= {path.parent.name: path for path in sorted(HERE.glob("weights/*/figures.json"))}
+    if name not in there:
+        raise ValueError(f"name must be one of {', '.join(there)}, not {name!r}.")
+    return json.loads(there[name].read_text(encoding="utf-8"))

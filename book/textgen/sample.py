@@ -8,7 +8,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from .models import LanguageModel
+from .models import LanguageModel, evaluating
 from .tokenizer import Tokenizer
 
 BATCH = 64  # prompts that are continued side by side
@@ -46,20 +46,17 @@ def generate(
     contexts = [[tokenizer.bos, *ids] for ids in tokenizer.encode_batch(prompts)]
     draws = list(islice(uniforms(seed), max_new_tokens))  # the same for each prompt, alone or in a list
     end = tokenizer.bos if stop else None
-    texts, slid, training = list(prompts), False, model.training
+    texts, slid = list(prompts), False
     order = sorted(range(len(prompts)), key=lambda i: len(contexts[i]))  # similar lengths go together
-    model.eval()
-    try:
+    with evaluating(model):
         for at in range(0, len(order), BATCH):
             some = order[at : at + BATCH]
             rows, outgrown = _continue(model, [contexts[i] for i in some], draws, end, settings)
             slid |= outgrown
             for i, ids in zip(some, rows):
                 texts[i] += tokenizer.decode(ids)
-    finally:
-        model.train(training)
     if slid:
-        limit = f"{model.positions} tokens; beyond that the model saw the last {model.positions // 2} or more"
+        limit = f"{model.max_positions} tokens; beyond that the model saw the last {model.max_positions // 2} or more"
         warnings.warn(f"The prompt with its continuation is longer than {limit}.", stacklevel=2)
     return texts[0] if isinstance(prompt, str) else texts
 
@@ -71,7 +68,7 @@ def _continue(model, contexts, draws, end, settings) -> tuple[list[list[int]], b
     All rows stand at one position, and a row whose context is longer goes on with its own next token instead
     of a drawn one. So nothing is padded or masked, and any model with ``next`` can do it.
     """
-    device, limit = next(model.parameters()).device, model.positions or sys.maxsize
+    device, limit = next(model.parameters()).device, model.max_positions or sys.maxsize
     half = max(1, limit // 2)
     slid = any(len(context) > limit for context in contexts)
     rows = [list(context if len(context) <= limit else context[-half:]) for context in contexts]

@@ -13,12 +13,10 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from .files import read_parsed, write_atomically
-from .storyworld import KINDS as KINDS_OF_DOCUMENTS
 
 END = "<|endoftext|>"  # starts a document, ends it, and fills the rest of a row
 UNKNOWN = "<|unk|>"
 ONE_CHARACTER = r"[\s\S]"
-KINDS = tuple(f"<|{kind}|>" for kind in KINDS_OF_DOCUMENTS)
 ONE_WORD = r" ?(?:\w+(?:'\w+)*|[^\w\s])|\s"  # a word or a mark with the space before it, or one white space
 
 
@@ -46,11 +44,11 @@ class Tokenizer:
         return cls._by_pieces(texts, ONE_WORD, unk, specials)
 
     @classmethod
-    def bpe(cls, texts: Iterable[str], vocab_size: int = 1024, specials=KINDS) -> "Tokenizer":
+    def bpe(cls, texts: Iterable[str], vocab_size: int = 1024, specials: Sequence[str] = ()) -> "Tokenizer":
         """Byte-level byte-pair encoding as in GPT-2: merges by frequency, reversible on any Unicode text.
 
-        ``specials`` are reserved besides ``<|endoftext|>``; by default one ``<|kind|>`` for each kind of
-        Storyworld document. Raises ValueError if ``vocab_size`` cannot hold the 256 bytes and the specials.
+        ``specials`` are reserved besides ``<|endoftext|>``, such as ``<|story|>`` for a kind of document. Raises
+        ValueError if ``vocab_size`` cannot hold the 256 bytes and the specials.
         Sources: Sennrich et al. 2015, arXiv:1508.07909; bytes: Radford et al. 2019, section 2.2.
         """
         specials = list(dict.fromkeys([END, *specials]))

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from .checkpoint import FILE, load_checkpoint, save_checkpoint
+from .models import evaluating
 
 READ_EVERY = 20  # steps between two readings of the loss: each makes a GPU wait
 
@@ -39,14 +40,14 @@ def fit(
     eval_rows: int = 256,
     block_size: int | None = None,
     weight_decay: float = 0.1,
-    watch: Callable[[History], None] | None = None,
+    callback: Callable[[History], None] | None = None,
 ) -> History:
     """Train `model` in place on `data`, and leave it in evaluation mode on the device it was trained on.
 
     `data.batch(split, batch_size, block_size, generator)` gives a tuple of tensors with one row a text and the
     targets last (-100: not counted); `model(*batch)[1]` is the loss in nats per token. The optimiser is AdamW
     (Loshchilov and Hutter 2019, arXiv:1711.05101); the learning rate rises over the first 8% of the steps
-    and then falls in a straight line to zero; gradients longer than 1 are shortened to 1. Accelerate runs the same
+    and then falls in a straight line to zero; gradients are clipped to global norm 1. Accelerate runs the same
     loop on a CPU, on CUDA (in bfloat16), on MPS, and in several processes under `accelerate launch`, which
     share each batch between them.
 
@@ -55,7 +56,7 @@ def fit(
     `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
     goes on from there, to the same losses on the same number of threads.
     `eval_every`: steps between evaluations on `eval_rows` held-out rows, by default a tenth of the run.
-    `watch`: called with the history so far after each evaluation, off the clock; it may draw, and let the model write.
+    `callback`: called with the history so far after each evaluation, off the clock; it may draw, and let the model write.
 
     Raises ValueError for an argument that cannot be used or a checkpoint of another run, and
     FloatingPointError when the loss is no longer a number.
@@ -100,12 +101,13 @@ def fit(
         """Evaluate and save the run after `step` steps, off the clock."""
         nonlocal began
         flush()
+        wrapped.eval()  # for the callback too
         loss = evaluate(wrapped, data, block_size, eval_rows, batch_size)
         history.valid.append((step, history.seconds, loss))
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, optimizer, run, vars(history), step)
-        if watch is not None and accelerator.is_main_process:
-            watch(history)
+        if callback is not None and accelerator.is_main_process:
+            callback(history)
         wrapped.train()
         began = time.perf_counter() - history.seconds
 
@@ -150,14 +152,14 @@ def fit(
 @torch.no_grad()
 def evaluate(model, data, block_size: int | None = None, rows: int = 256, batch_size: int = 64) -> float:
     """Mean loss in nats per token on `rows` held-out rows: always the same ones."""
-    model.eval()
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(0)
     total, count = 0.0, 0
     for at in range(0, rows, batch_size):
         batch = data.batch("valid", min(batch_size, rows - at), block_size, generator)
         n = int((batch[-1] != -100).sum())
-        total += float(model(*[tensor.to(device) for tensor in batch])[1]) * n
+        with evaluating(model):
+            total += float(model(*[tensor.to(device) for tensor in batch])[1]) * n
         count += n
     return total / max(count, 1)
 

@@ -62,7 +62,7 @@ def live(
         "settings": both,
     }
     data["texts"] = [generate(model, tokenizer, prompt, max_new_tokens, **one) for one in both]
-    data |= {"parameters": model.num_parameters(), "block_size": model.positions}
+    data |= {"parameters": model.num_parameters(), "block_size": model.max_positions}
     if isinstance(model, GPT):
         data |= {"n_layer": model.config.n_layer, "n_head": model.config.n_head}
     return Live(model, tokenizer, data, fits if in_browser is None else in_browser)

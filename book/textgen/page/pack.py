@@ -35,7 +35,7 @@ def round_to_int8(model: torch.nn.Module) -> None:
 
 def fits_browser(model: LanguageModel, tokenizer: Tokenizer) -> bool:
     """Tell whether gpt.js can run this model: dense, not large, and its tokenizer as in GPT-2."""
-    if not isinstance(model, GPT) or model.config.window or model.num_parameters() > LARGEST:
+    if not isinstance(model, GPT) or model.config.sliding_window or model.num_parameters() > LARGEST:
         return False
     parts = json.loads(tokenizer.backend.to_str())
     before = parts["pre_tokenizer"] or {}
