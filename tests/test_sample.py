@@ -8,7 +8,8 @@ import pytest
 import textgen
 import torch
 from textgen import GPT, LSTM, RNN, Bigram, BigramConfig, GPTConfig, WindowMLP
-from textgen.sample import filter_logits, generate, sample, uniforms
+from textgen.models import LanguageModel
+from textgen.sample import filter_logits, generate, generate_ids, sample, uniforms
 from textgen.tokenizer import Tokenizer
 from transformers import GPT2LMHeadModel, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
@@ -89,21 +90,68 @@ def test_uniform_numbers_are_those_of_the_javascript():
         2**32 - 1: ([3850105811, 813802916, 3073704848, 4054706436], 3707917774),
     }
     for seed, (first, late) in javascript.items():
-        numbers = list(itertools.islice(uniforms(seed), 100_004))
+        numbers = uniforms(seed, 100_004)[0].tolist()
         assert [u * 2**32 for u in numbers[:4]] == first
         assert numbers[-1] * 2**32 == late
         assert abs(sum(numbers) / len(numbers) - 0.5) < 0.005 and 0 <= min(numbers) and max(numbers) < 1
 
 
+def test_streams_of_rows_and_of_neighbouring_seeds_are_apart():
+    streams = torch.cat([uniforms(seed, 8, rows=256) for seed in range(10)])
+    assert len({tuple(row) for row in streams.tolist()}) == 2560
+    assert torch.equal(uniforms(7, 8, rows=3)[0], uniforms(7, 8)[0])
+    first = streams[:, 0]
+    assert (
+        abs(float(first.mean()) - 0.5) < 0.02 and float(torch.corrcoef(streams.T).triu(1).abs().max()) < 0.08
+    )
+
+
+def test_one_prompt_many_times_gives_independent_texts():
+    model, many = make(GPT), ["fox"] * 256
+    texts = [t for seed in range(10) for t in generate(model, LETTERS, many, 24, stop=False, seed=seed)]
+    assert len(set(texts)) == 2560  # they were one text before each row had a stream of its own
+
+
+def test_ids_are_to_be_had_with_the_end_where_a_text_ended():
+    a, b, end = (*LETTERS.encode("ab"), LETTERS.bos)
+    model = chain({"": a, "a": b, "b": end})
+    contexts = [[end], [end, a], [end, b, a]]
+    assert generate_ids(model, contexts, 9, end=end) == [[a, b, end], [b, end], [b, end]]
+    assert generate_ids(model, contexts[:1], 2) == [[a, b]]
+    assert generate_ids(model, [], 2) == []
+    with pytest.raises(ValueError, match=r"^seed must be one number or one a prompt, 3, but 2 came\.$"):
+        generate_ids(model, contexts, seed=[1, 2])
+
+
+def test_a_batch_that_memory_refuses_is_halved(monkeypatch):
+    """As on a GPU, where all prompts are tried at once."""
+    model, tried = make(LSTM), []
+    want = generate(model, LETTERS, ["a"] * 9, 12, seed=3)
+
+    def scarce(self, ids, state=None):
+        tried.append(len(ids))
+        if len(ids) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return LanguageModel.next(self, ids, state)
+
+    monkeypatch.setattr(LSTM, "next", scarce)
+    assert generate(model, LETTERS, ["a"] * 9, 12, seed=3) == want
+    assert tried[:3] == [9, 4, 2]
+    monkeypatch.setattr(LSTM, "next", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("none at all")))
+    with pytest.raises(torch.OutOfMemoryError):
+        generate(model, LETTERS, "a", 12)
+
+
 def test_a_draw_is_the_inverse_of_the_summed_probabilities():
     logits = torch.tensor([0.25, 0.0, 0.5, 0.25]).log().expand(6, 4)
     u = [0.0, 0.2499, 0.2501, 0.7499, 0.7501, 1 - 2**-32]
+    u = torch.tensor(u, dtype=torch.float64)
     assert sample(logits, u).tolist() == [0, 0, 2, 2, 3, 3]
     assert sample(logits, u, temperature=0).tolist() == [2] * 6
     assert sample(logits, u, top_k=1).tolist() == [2] * 6
     logits = torch.randn(1, 50, generator=torch.Generator().manual_seed(0))
     n = 20_000
-    drawn = torch.cat([sample(logits, [u], 1.3, 20, 0.9) for u in itertools.islice(uniforms(3), n)])
+    drawn = sample(logits.expand(n, -1), uniforms(3, n)[0], 1.3, 20, 0.9)
     expected = filter_logits(logits, 1.3, 20, 0.9).softmax(-1)[0]
     counts = drawn.bincount(minlength=50) / n
     assert ((counts - expected).abs() <= 5 * (expected * (1 - expected) / n).sqrt()).all()
@@ -115,7 +163,7 @@ def by_the_long_road(model, prompt, n, settings, seed=0):
     if len(ids) > limit:
         start = len(ids) - limit // 2
     new = []
-    for u in itertools.islice(uniforms(seed), n):
+    for u in uniforms(seed, n)[0].tolist():
         if len(ids) - start > limit:
             start = len(ids) - limit // 2
         logits = model(torch.tensor([ids[start:]]))[0][:, -1]
@@ -140,13 +188,14 @@ def test_with_and_without_cache_token_by_token(rung, settings):
 
 
 @pytest.mark.parametrize("rung", RUNGS)
-def test_a_list_gives_what_each_prompt_gives_alone(rung):
+def test_a_list_with_seeds_gives_what_each_prompt_gives_alone(rung):
     model = make(rung)
     given = prompts(70, 30)  # more than fit into one batch, of differing length
-    texts = generate(model, LETTERS, given, 30, temperature=0.9, top_k=20, top_p=0.97, seed=5)
-    assert texts == [
-        generate(model, LETTERS, p, 30, temperature=0.9, top_k=20, top_p=0.97, seed=5) for p in given
-    ]
+    settings, seeds = {"temperature": 0.9, "top_k": 20, "top_p": 0.97}, list(range(5, 75))
+    texts = generate(model, LETTERS, given, 30, **settings, seed=seeds)
+    assert texts == [generate(model, LETTERS, p, 30, **settings, seed=s) for p, s in zip(given, seeds)]
+    with_one = generate(model, LETTERS, given, 30, **settings, seed=5)
+    assert with_one[0] == texts[0] and with_one[1:] != texts[1:]
     assert len(set(texts)) > 50
     assert all(text.startswith(p) for text, p in zip(texts, given))
 
@@ -156,10 +205,11 @@ def test_a_list_gives_what_each_prompt_gives_alone(rung):
 def test_past_the_block_the_last_half_is_read_again(block_size):
     model = make(GPT, block_size)
     given = [*prompts(6, 4), *prompts(6, 40, seed=1)]  # some longer than the block from the start
-    texts = generate(model, LETTERS, given, 35, stop=False, seed=2)
+    seeds = [2] * len(given)
+    texts = generate(model, LETTERS, given, 35, stop=False, seed=seeds)
     assert texts == [generate(model, LETTERS, p, 35, stop=False, seed=2) for p in given]
     if block_size > 1:
-        stopped = generate(model, LETTERS, given, 35, seed=2)
+        stopped = generate(model, LETTERS, given, 35, seed=seeds)
         assert stopped == [by_the_long_road(model, p, 35, (1.0, None, None), 2) for p in given]
 
 

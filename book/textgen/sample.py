@@ -2,8 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +10,9 @@ from torch import Tensor
 from .models import LanguageModel, evaluating
 from .tokenizer import Tokenizer
 
-BATCH = 64  # prompts that are continued side by side
+ROWS = 64  # texts that a CPU continues side by side; another device takes as many as its memory holds
+CHECK_EVERY = 16  # tokens between two looks at whether all texts have ended: each makes a GPU wait
+MASK = 2**32 - 1
 
 
 def generate(
@@ -22,92 +23,130 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     stop: bool = True,
 ) -> str | list[str]:
     """Continue a prompt, and give it back with its continuation; a list of prompts gives a list.
 
     The model reads ``<|endoftext|>`` and then the prompt, so an empty prompt asks for a text from its start.
-    ``temperature`` 0 takes the likeliest token each time; see ``filter_logits`` for the others. One ``seed``
-    gives a prompt one text, alone or in a list (but that float32 rounds otherwise in company, which tips a
-    draw once in thousands). With ``stop`` a text ends at ``<|endoftext|>``. Where it outgrows the model's
-    block, the model goes on from the last half of that, and warns. Raises ValueError for a setting out of
-    range, unknown characters, another model's tokenizer or damaged weights; TypeError if a prompt is no text.
+    ``temperature`` 0 takes the likeliest token each time; see ``filter_logits`` for the others. Prompt i of a
+    list draws from a stream of its own, made of (``seed``, i), so that 32 times one prompt gives 32 independent
+    texts; prompt 0 gives what it gives alone. A list of seeds, one a prompt, gives what each gives alone with
+    its own (but that float32 rounds otherwise in company, which tips a draw once in thousands). With ``stop`` a
+    text ends at ``<|endoftext|>``. Where it outgrows the model's block, the model goes on from the last half of
+    that, and warns. Raises ValueError for a setting out of range, unknown characters, another model's tokenizer
+    or damaged weights; TypeError if a prompt is no text.
     """
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     if not all(isinstance(p, str) for p in prompts):
         raise TypeError(f"prompt must be a string or a list of strings, but {prompt!r} came.")
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, but {max_new_tokens} came.")
-    settings = _checked(temperature, top_k, top_p)
     if len(tokenizer) > model.config.vocab_size:
         sizes = f"{len(tokenizer)} tokens, but the model has {model.config.vocab_size}"
         raise ValueError(f"tokenizer has {sizes}; give the one that the model was trained with.")
     contexts = [[tokenizer.bos, *ids] for ids in tokenizer.encode_batch(prompts)]
-    draws = list(islice(uniforms(seed), max_new_tokens))  # the same for each prompt, alone or in a list
     end = tokenizer.bos if stop else None
-    texts, slid = list(prompts), False
-    order = sorted(range(len(prompts)), key=lambda i: len(contexts[i]))  # similar lengths go together
-    with evaluating(model):
-        for at in range(0, len(order), BATCH):
-            some = order[at : at + BATCH]
-            rows, outgrown = _continue(model, [contexts[i] for i in some], draws, end, settings)
-            slid |= outgrown
-            for i, ids in zip(some, rows):
-                texts[i] += tokenizer.decode(ids)
-    if slid:
-        limit = f"{model.max_positions} tokens; beyond that the model saw the last {model.max_positions // 2} or more"
-        warnings.warn(f"The prompt with its continuation is longer than {limit}.", stacklevel=2)
+    written = generate_ids(model, contexts, max_new_tokens, temperature, top_k, top_p, seed, end)
+    limit = model.max_positions or sys.maxsize
+    if any(len(context) + len(ids) > limit + 1 for context, ids in zip(contexts, written)):
+        seen = f"{limit} tokens; beyond that the model saw the last {limit // 2} or more"
+        warnings.warn(f"The prompt with its continuation is longer than {seen}.", stacklevel=2)
+    texts = [p + tokenizer.decode(ids) for p, ids in zip(prompts, written)]
     return texts[0] if isinstance(prompt, str) else texts
 
 
+def generate_ids(
+    model: LanguageModel,
+    contexts: Sequence[Sequence[int]],
+    max_new_tokens: int = 60,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | Sequence[int] = 0,
+    end: int | None = None,
+) -> list[list[int]]:
+    """What ``generate`` does, in token ids: the new ids after each context, with ``end`` where a text ended.
+
+    A context is all that the model reads, its start token too. It runs where the model is, and draws there.
+    """
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens must be at least 1, but {max_new_tokens} came.")
+    settings = _checked(temperature, top_k, top_p)
+    if isinstance(seed, Sequence):
+        if len(seed) != len(contexts):
+            raise ValueError(
+                f"seed must be one number or one a prompt, {len(contexts)}, but {len(seed)} came."
+            )
+        draws = torch.cat([torch.empty(0, max_new_tokens), *(uniforms(s, max_new_tokens) for s in seed)])
+    else:
+        draws = uniforms(seed, max_new_tokens, rows=len(contexts))
+    order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]))  # similar lengths go together
+    size = ROWS if next(model.parameters()).device.type == "cpu" else max(1, len(order))
+    written, at = [[] for _ in contexts], 0
+    with evaluating(model):
+        while at < len(order):
+            some = order[at : at + size]
+            try:
+                rows = _continue(model, [contexts[i] for i in some], draws[some], end, settings)
+            except torch.OutOfMemoryError:
+                if len(some) == 1:
+                    raise
+                size = len(some) // 2
+                continue
+            at += len(some)
+            for i, ids in zip(some, rows):
+                written[i] = ids
+    return written
+
+
 @torch.inference_mode()
-def _continue(model, contexts, draws, end, settings) -> tuple[list[list[int]], bool]:
-    """The new ids of each context, and whether the window had to slide.
+def _continue(model, contexts, draws: Tensor, end: int | None, settings) -> list[list[int]]:
+    """The new ids of each context, drawn with the numbers (B, max_new_tokens).
 
     All rows stand at one position, and a row whose context is longer goes on with its own next token instead
-    of a drawn one. So nothing is padded or masked, and any model with ``next`` can do it.
+    of a drawn one. So nothing is padded or masked, and any model with ``next`` can do it. Nothing here waits for
+    the device but the look at every CHECK_EVERY-th token.
     """
     device, limit = next(model.parameters()).device, model.max_positions or sys.maxsize
-    half = max(1, limit // 2)
-    slid = any(len(context) > limit for context in contexts)
+    half, (B, new) = max(1, limit // 2), draws.shape
     rows = [list(context if len(context) <= limit else context[-half:]) for context in contexts]
-    given, unfinished = [len(row) for row in rows], set(range(len(rows)))
-    n, start, read, state = min(given), 0, 0, None  # all rows are at n; state holds row[start:read]
+    lengths = [len(row) for row in rows]
+    ids = torch.tensor([row + [0] * (max(lengths) + new - len(row)) for row in rows], device=device)
+    given, draws = torch.tensor(lengths, device=device), draws.to("cpu" if device.type == "mps" else device)
+    ended = broken = torch.zeros(B, dtype=torch.bool, device=device)
+    n, start, read, state = min(lengths), 0, 0, None  # all rows are at n; state holds ids[:, start:read]
     while True:
-        ids = torch.tensor([row[read:n] for row in rows], device=device)  # (B, n - read)
-        logits, state = model.next(ids, state)
-        u = [draws[min(max(n - g, 0), len(draws) - 1)] for g in given]
-        for i, token in enumerate(sample(logits, u, *settings).tolist()):
-            if len(rows[i]) == n:
-                rows[i].append(token)
-                if token == end or n + 1 == given[i] + len(draws):
-                    unfinished.discard(i)
-        if not unfinished:
+        logits, state = model.next(ids[:, read:n], state)  # (B, V)
+        broken = broken | ~(logits.amax(-1) < torch.inf)  # NaN is not below infinity either
+        place = (n - given).clamp(0, new - 1)[:, None].to(draws.device)
+        tokens = sample(logits, draws.gather(1, place)[:, 0], *settings)
+        drawn = given <= n  # the others stand within their context
+        ids[:, n] = torch.where(drawn, tokens, ids[:, n])
+        ended = ended | drawn & (tokens == (-1 if end is None else end)) | (given + new <= n + 1)
+        if (device.type == "cpu" or n % CHECK_EVERY == 0 or n + 1 == ids.size(1)) and bool(ended.all()):
             break
         read, n = n, n + 1
         if n - start > limit:  # keep the last half, and read that again
             start = read = n - half
-            state, slid = None, True
-    written = [row[g : g + len(draws)] for row, g in zip(rows, given)]
-    return [ids[: ids.index(end)] if end in ids else ids for ids in written], slid
+            state = None
+    if broken.any():
+        raise ValueError("The model's logits are not finite numbers; its weights are damaged or diverged.")
+    written = [row[g : g + new] for row, g in zip(ids.tolist(), lengths)]
+    return [row[: row.index(end) + 1] if end in row else row for row in written]
 
 
-def sample(logits: Tensor, u: Sequence[float], temperature=1.0, top_k=None, top_p=None) -> Tensor:
-    """Draw a token for each row of ``logits`` (B, V), with a uniform number ``u`` in [0, 1) for each.
+def sample(logits: Tensor, u: Tensor, temperature=1.0, top_k=None, top_p=None) -> Tensor:
+    """Draw a token (B,) for each row of ``logits`` (B, V), with a uniform number ``u`` (B,) in [0, 1) for each.
 
-    The token is the first, in the order of the vocabulary, at which the summed probabilities exceed ``u``.
-    In float64 on the CPU whatever the model runs on. Raises ValueError if a logit is NaN.
+    The token is the first, in the order of the vocabulary, at which the summed probabilities exceed ``u``. In
+    float64, where the logits are (but on the CPU for MPS, which has none).
     """
-    logits = logits.cpu().double()
-    if logits.isnan().any():
-        raise ValueError("The model's logits are not numbers (NaN); its weights are damaged or diverged.")
     if temperature == 0:
         return logits.argmax(dim=-1)
-    probabilities = torch.softmax(filter_logits(logits, temperature, top_k, top_p), dim=-1)
-    sums = probabilities.cumsum(dim=-1)  # (B, V)
-    target = torch.tensor(u, dtype=torch.float64)[:, None] * sums[:, -1:]  # a sum may end a hair off 1
-    return torch.searchsorted(sums, target, right=True)[:, 0]
+    device, logits = logits.device, (logits.cpu() if logits.device.type == "mps" else logits).double()
+    sums = torch.softmax(filter_logits(logits, temperature, top_k, top_p), dim=-1).cumsum(dim=-1)  # (B, V)
+    target = u[:, None] * sums[:, -1:]  # a sum may end a hair off 1
+    tokens = torch.searchsorted(sums, target, right=True)[:, 0]
+    return tokens.clamp(max=logits.size(-1) - 1).to(device)  # NaN would point past the vocabulary
 
 
 def filter_logits(
@@ -137,14 +176,20 @@ def filter_logits(
     return logits
 
 
-def uniforms(seed: int) -> Iterator[float]:
-    """Uniform numbers in [0, 1) without end, by mulberry32: small enough to be the same in JavaScript."""
-    state, mask = seed & 0xFFFFFFFF, 0xFFFFFFFF
-    while True:
-        state = (state + 0x6D2B79F5) & mask
-        t = (state ^ state >> 15) * (1 | state) & mask
-        t = (t + ((t ^ t >> 7) * (61 | t) & mask) & mask) ^ t
-        yield (t ^ t >> 14) / 2**32
+def uniforms(seed: int, n: int, rows: int = 1) -> Tensor:
+    """Uniform numbers in [0, 1), float64 (rows, n): each row a stream of its own, row 0 the seed's own.
+
+    A stream is mulberry32, small enough to be the same in JavaScript. Row r starts it at the seed, scrambled with a
+    hash of both (the finalizer of MurmurHash3, which leaves 0 as it is), so that no two seeds share their rows.
+    """
+    seed = int(seed) & MASK
+    x = torch.arange(rows)[:, None] * (2 * seed + 1) & MASK  # (rows, 1)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        x = (x ^ x >> shift) * factor & MASK
+    state = (seed ^ x) + 0x6D2B79F5 * torch.arange(1, n + 1) & MASK  # (rows, n)
+    t = (state ^ state >> 15) * (1 | state) & MASK
+    t = (t + ((t ^ t >> 7) * (61 | t) & MASK) & MASK) ^ t
+    return (t ^ t >> 14).double() / 2**32
 
 
 def _checked(temperature: float, top_k: int | None, top_p: float | None) -> tuple:
