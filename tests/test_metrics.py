@@ -287,3 +287,24 @@ def test_the_mode_of_the_model_comes_back_when_reading_fails(tokenizer):
     with pytest.raises(RuntimeError, match="broken"):
         metrics.score(model, tokenizer, [[1, 2]])
     assert model.training
+
+
+def test_intervals_by_hand_and_their_coverage():
+    assert metrics.wilson(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-3)
+    assert metrics.wilson(0, 20)[0] == 0 and metrics.wilson(20, 20)[1] == pytest.approx(1)
+    assert metrics.wilson(0, 20)[1] == pytest.approx(0.1611, abs=1e-3)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.rand(400, 30, generator=generator) < 0.8
+    shares = [metrics.wilson(int(row.sum()), 30) for row in rows]
+    assert 0.91 <= sum(low <= 0.8 <= high for low, high in shares) / 400 <= 0.99
+    means = [
+        metrics.bootstrap(row, seed=i) for i, row in enumerate(torch.randn(200, 40, generator=generator))
+    ]
+    assert 0.89 <= sum(low <= 0 <= high for low, high in means) / 200 <= 0.98
+    for wrong in (
+        lambda: metrics.wilson(3, 2),
+        lambda: metrics.wilson(0, 0),
+        lambda: metrics.bootstrap([1.0]),
+    ):
+        with pytest.raises(ValueError, match="came"):
+            wrong()

@@ -54,6 +54,26 @@ def average(rows: list[tuple[str, int, bool]], edges: tuple[int, ...] = ()) -> d
     return {key: sum(found) / len(found) for key, found in sorted(groups.items())}
 
 
+def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95% interval of a share, `right` of `n` independent samples (Wilson 1927), good near 0 and 1 too."""
+    if not 0 <= right <= n or n < 1:
+        raise ValueError(f"right must lie between 0 and n, and n be 1 or more, but {right} of {n} came.")
+    share, spread = right / n, z * z / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def bootstrap(values, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """The 95% interval of the mean of independent `values`, by drawing from them again (Efron 1979)."""
+    values = torch.as_tensor(values, dtype=torch.float64).flatten().cpu()
+    if len(values) < 2:
+        raise ValueError(f"values must be two or more numbers, but {len(values)} came.")
+    picked = torch.randint(len(values), (draws, len(values)), generator=torch.Generator().manual_seed(seed))
+    low, high = values[picked].mean(dim=1).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+    return float(low), float(high)
+
+
 def grammatical(texts) -> tuple[float, float]:
     """Fractions of whole stories and of single sentences that Storyworld's grammar can write.
 

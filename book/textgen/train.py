@@ -42,7 +42,7 @@ def fit(
     weight_decay: float = 0.1,
     callback: Callable[[History], None] | None = None,
 ) -> History:
-    """Train `model` in place on `data`, and leave it in evaluation mode on the device it was trained on.
+    """Train `model` in place on `data`; it comes back in evaluation mode, on the device on which it came.
 
     `data.batch(split, batch_size, block_size, generator)` gives a tuple of tensors with one row a text and the
     targets last (-100: not counted); `model(*batch)[1]` is the loss in nats per token. The optimiser is AdamW
@@ -69,7 +69,7 @@ def fit(
     lr = default_lr(model) if lr is None else lr
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be a number above 0, such as 0.004, not {lr!r}.")
-    accelerator = make_accelerator(device)
+    accelerator, home = make_accelerator(device), next(model.parameters()).device
     # What dropout draws from. (torch.manual_seed seeds every device, and costs half a millisecond.)
     on_device = getattr(torch, accelerator.device.type)
     reseed = getattr(on_device, "manual_seed", torch.default_generator.manual_seed)
@@ -145,7 +145,7 @@ def fit(
                     flush()
     finally:  # after an interruption too: from here on the model works without Accelerate
         accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
-        model.eval()
+        model.to(home).eval()
     return history
 
 
