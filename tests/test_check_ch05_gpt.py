@@ -1,16 +1,12 @@
-"""Chapter 05's checks: the right answer passes, a stub gets a hint, and each mistake its own diagnosis.
-
-And the chapter's own GPT runs a real GPT-2 folder, as it does with `gpt2` where there is a network.
-"""
+"""The checks of chapter 05, first page, and the page's own GPT on a real GPT-2 folder, as with `gpt2` where there is a network."""
 
 from pathlib import Path
 
 import nbformat
-import pytest
 import textgen
 import torch
-from textgen.check import ch05_gpt
-from textgen.check.harness import Diagnosis
+from exercise_cases import exercise_tests
+from textgen import check
 
 
 def nucleus(q, p, extra=0):
@@ -31,63 +27,55 @@ def post_norm(x, norm_1, attend, norm_2, mlp):
     return norm_2(x + mlp(x))
 
 
-RIGHT = {
-    "next_token_pairs": lambda ids: (ids[:, :-1], ids[:, 1:]),
-    "pre_norm_block": block,
-    "nucleus": nucleus,
-    "cache_size": lambda layers, width, tokens: 2 * layers * width * tokens,
-}
+RIGHT = [
+    (check.next_token_pairs, lambda ids: (ids[:, :-1], ids[:, 1:])),
+    (check.pre_norm_block, block),
+    (check.nucleus, nucleus),
+    (check.cache_size, lambda layers, width, tokens: 2 * layers * width * tokens),
+]
 WRONG = [
-    ("next_token_pairs", lambda ids: ids[:, 1:], "two things"),
-    ("next_token_pairs", lambda ids: (ids, ids[:, 1:]), "one shape"),
-    ("next_token_pairs", lambda ids: (ids[:, 1:-1], ids[:, 2:]), "lost a place"),
-    ("next_token_pairs", lambda ids: (ids[:, 1:], ids[:, :-1]), "moved the wrong one"),
-    ("next_token_pairs", lambda ids: (ids[:, :-1], ids[:, :-1]), "repeat the token"),
-    ("next_token_pairs", lambda ids: (ids, ids), "repeat what it reads"),
-    ("next_token_pairs", lambda ids: (ids[:-1], ids[1:]), "along the batch"),
-    ("next_token_pairs", lambda ids: (ids, ids.roll(-1, 1)), "do not roll"),
-    ("next_token_pairs", lambda ids: (ids[:, :-1], ids[:, 1:].flip(0)), "first 3"),
-    ("pre_norm_block", post_norm, "post-norms"),
-    ("pre_norm_block", lambda x, n, a, m, f: x + a(n(x)) + f(m(x)), "after attention has added"),
-    ("pre_norm_block", lambda x, n, a, m, f: f(m(a(n(x)))), "dropped the stream"),
-    ("pre_norm_block", lambda x, n, a, m, f: block(x, abs, a, abs, f), "Follow the picture"),
-    ("pre_norm_block", lambda x, n, a, m, f: block(x, lambda y: y, a, lambda y: y, f), "norms are missing"),
-    ("pre_norm_block", lambda x, n, a, m, f: block(x, n, a, lambda y: y, f), "second norm is missing"),
-    ("pre_norm_block", lambda x, n, a, m, f: block(x, n, a, n, f), "norm_1 twice"),
-    ("pre_norm_block", lambda x, n, a, m, f: block(x, m, a, n, f), "swapped the norms"),
-    ("pre_norm_block", lambda x, n, a, m, f: block(n(x), lambda y: y, a, m, f), "added to the norms"),
-    ("pre_norm_block", lambda x, n, a, m, f: x + a(n(x)), "half a block"),
-    ("nucleus", lambda q, p: nucleus(q, p) * 0.85, "sum to 1 again"),
-    ("nucleus", lambda q, p: nucleus(q, p, -1), "one token early"),
-    ("nucleus", lambda q, p: nucleus(q, p, 1), "one token too many"),
-    ("nucleus", lambda q, p: nucleus(q, p).sort(descending=True).values, "sorted now"),
-    ("nucleus", lambda q, p: q, "from the small end"),
-    ("nucleus", lambda q, p: q * (q > p), "not for each"),
-    ("nucleus", lambda q, p: nucleus(q, p) if p > 0.1 else q * 0, "not none"),
-    ("nucleus", lambda q, p: nucleus(q, min(p, 0.8)), "leaves all tokens"),
-    ("nucleus", lambda q, p: q.flip(0), "second, third and fifth"),
-    ("cache_size", lambda layers, width, tokens: layers * width * tokens, "two rows"),
-    ("cache_size", lambda layers, width, tokens: 2 * width * tokens, "of its own"),
-    ("cache_size", lambda layers, width, tokens: 3 * layers * width * tokens, "Queries"),
-    ("cache_size", lambda layers, width, tokens: 2 * layers * width * tokens**2, "square"),
-    ("cache_size", lambda layers, width, tokens: 8 * layers * width * tokens, "bytes"),
-    ("cache_size", lambda layers, width, tokens: 7, "10,240"),
+    (check.next_token_pairs, lambda ids: ids[:, 1:], "two things"),
+    (check.next_token_pairs, lambda ids: (ids, ids[:, 1:]), "one shape"),
+    (check.next_token_pairs, lambda ids: (ids[:, 1:-1], ids[:, 2:]), "lost a place"),
+    (check.next_token_pairs, lambda ids: (ids[:, 1:], ids[:, :-1]), "shifted the wrong one"),
+    (check.next_token_pairs, lambda ids: (ids[:, :-1], ids[:, :-1]), "repeat the token"),
+    (check.next_token_pairs, lambda ids: (ids, ids), "repeat what it reads"),
+    (check.next_token_pairs, lambda ids: (ids[:-1], ids[1:]), "along the batch"),
+    (check.next_token_pairs, lambda ids: (ids, ids.roll(-1, 1)), "do not roll"),
+    (check.next_token_pairs, lambda ids: (ids[:, :-1], ids[:, 1:].flip(0)), "first 3"),
+    (check.pre_norm_block, post_norm, "post-norm"),
+    (check.pre_norm_block, lambda x, n, a, m, f: x + a(n(x)) + f(m(x)), "after attention has added"),
+    (check.pre_norm_block, lambda x, n, a, m, f: f(m(a(n(x)))), "dropped the stream"),
+    (check.pre_norm_block, lambda x, n, a, m, f: block(x, abs, a, abs, f), "Follow the picture"),
+    (
+        check.pre_norm_block,
+        lambda x, n, a, m, f: block(x, lambda y: y, a, lambda y: y, f),
+        "norms are missing",
+    ),
+    (check.pre_norm_block, lambda x, n, a, m, f: block(x, n, a, lambda y: y, f), "second norm is missing"),
+    (check.pre_norm_block, lambda x, n, a, m, f: block(x, n, a, n, f), "norm_1 twice"),
+    (check.pre_norm_block, lambda x, n, a, m, f: block(x, m, a, n, f), "swapped the norms"),
+    (check.pre_norm_block, lambda x, n, a, m, f: block(n(x), lambda y: y, a, m, f), "added to the norm:"),
+    (check.pre_norm_block, lambda x, n, a, m, f: x + a(n(x)), "half a block"),
+    (check.nucleus, lambda q, p: nucleus(q, p) * 0.85, "sum to 1 again"),
+    (check.nucleus, lambda q, p: nucleus(q, p, -1), "one token early"),
+    (check.nucleus, lambda q, p: nucleus(q, p, 1), "one token too many"),
+    (check.nucleus, lambda q, p: nucleus(q, p).sort(descending=True).values, "sorted now"),
+    (check.nucleus, lambda q, p: q, "from the small end"),
+    (check.nucleus, lambda q, p: q * (q > p), "not for each"),
+    (check.nucleus, lambda q, p: nucleus(q, p) if p > 0.1 else q * 0, "not none"),
+    (check.nucleus, lambda q, p: nucleus(q, min(p, 0.8)), "leaves all tokens"),
+    (check.nucleus, lambda q, p: q.flip(0), "second, third and fifth"),
+    (check.cache_size, lambda layers, width, tokens: layers * width * tokens, "two rows"),
+    (check.cache_size, lambda layers, width, tokens: 2 * width * tokens, "of its own"),
+    (check.cache_size, lambda layers, width, tokens: 3 * layers * width * tokens, "Queries"),
+    (check.cache_size, lambda layers, width, tokens: 2 * layers * width * tokens**2, "square"),
+    (check.cache_size, lambda layers, width, tokens: 8 * layers * width * tokens, "bytes"),
+    (check.cache_size, lambda layers, width, tokens: 7, "10,240"),
 ]
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_answers_pass_and_stubs_get_a_hint(name, capsys):
-    check = getattr(ch05_gpt, name)
-    check(RIGHT[name])
-    assert capsys.readouterr().out.startswith("Right:")
-    check(lambda *arguments: ...)
-    assert capsys.readouterr().out.startswith("Not written yet. Hint:")
-
-
-@pytest.mark.parametrize(("name", "wrong", "diagnosis"), WRONG)
-def test_each_mistake_has_its_diagnosis(name, wrong, diagnosis):
-    with pytest.raises(Diagnosis, match=diagnosis):
-        getattr(ch05_gpt, name)(wrong)
+TestChecks = exercise_tests(RIGHT, WRONG)
 
 
 def assembled(*contents):

@@ -1,49 +1,49 @@
-"""The checks of chapter 01, logistic regression: what goes wrong most often, and how to tell."""
+"""The checks of chapter 01, logistic regression."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
 
-from .harness import attempt, compare, exercise, near
+from .harness import attempt, compare, exercise, ignored_rng, logistic, near
 
 
 @exercise(
-    hint="1 / (1 + np.exp(-z)) squeezes any number z into (0, 1); then try z = -1000.",
-    praise="Right: your sigmoid is 1/2 at 0, takes numbers and arrays, and stays calm at -1000 and 1000.",
+    hint="start from 1 / (1 + np.exp(-z)), and look at what overflows for z = -1000.",
+    praise="Right: your sigmoid takes numbers and arrays, and does not overflow at -1000 or 1000.",
 )
 def sigmoid(call: Callable) -> str | None:
     """Check `sigmoid(z)` = 1 / (1 + exp(-z)) for a number or an array z of any shape."""
     z = np.array([-2.0, 0.0, 0.5, 3.0])
-    right = 1 / (1 + np.exp(-z))
+    right = logistic(z)
     mistakes = {
-        "The sign of z is the wrong way round: a large z must give a value near 1.": 1 - right,
+        "The sign of z is wrong: a large z must give a value near 1.": 1 - right,
         "That is tanh, which runs from -1 to 1; a probability runs from 0 to 1.": np.tanh(z),
     }
     number = attempt(call, 3.0)
     values = attempt(call, z) if near(number, right[3]) else call(z)
     if np.shape(values) != z.shape:
-        return "Your function does not take an array: use numpy's exp, which works on each number in it."
+        return "Your function does not take an array: use np.exp, which works on every element."
     problem = compare(
         values, right, mistakes, "At z = 0 and 3 a sigmoid gives 0.5 and 0.953; yours does not."
     )
     if not problem and not near(number, right[3]):
         return "Your function takes an array but not a single number: z = 3.0 should give 0.953."
     if not problem and not near(attempt(call, np.array([-1000.0, 1000.0])), [0, 1]):
-        return "exp overflows at |z| = 1000: take exp only of what is not positive, as -abs(z)."
+        return "exp overflows at |z| = 1000: call it only on numbers that are not positive, such as -abs(z)."
     return problem
 
 
 @exercise(
-    hint="take -np.log of what happened's probability: p where y is 1, 1 - p where y is 0; then the mean.",
-    praise="Right: mean nats per example, and no nan where p is exactly 0 or 1.",
+    hint="what happened had probability p where y is 1, and 1 - p where y is 0; average -np.log of that.",
+    praise="Right: the mean in nats, and a finite number even where p is exactly 0 or 1.",
 )
 def cross_entropy(call: Callable) -> str | None:
     """Check `cross_entropy(p, y)`: the mean of -log(probability of what happened), in nats; p, y (n,)."""
     p, y = np.array([0.9, 0.2, 0.6, 0.001]), np.array([1, 0, 0, 1])
     each, swapped = -np.log(np.where(y == 1, p, 1 - p)), -np.log(np.where(y == 1, 1 - p, p))
     right = each.mean()
-    hard = -np.log(np.where(y == 1, p, 1 - p).clip(0.01)).mean()
+    clipped = -np.log(np.where(y == 1, p, 1 - p).clip(0.01)).mean()
     mistakes = {
         "Return one number, the mean over the examples, not one number for each.": each,
         "The sign is wrong: the logarithm of a probability is negative, so the loss needs a minus.": -right,
@@ -51,7 +51,7 @@ def cross_entropy(call: Callable) -> str | None:
         "That is in bits: use the natural logarithm, np.log, for nats.": right / math.log(2),
         "You left out the examples with y = 0: they add -log(1 - p).": -(y * np.log(p)).mean(),
         "p and 1 - p are swapped: y = 1 goes with p.": swapped.mean(),
-        "You clip too hard, so that confident mistakes cost too little: 1e-12 is enough.": hard,
+        "You clip too much, so that confident mistakes cost too little: 1e-12 is enough.": clipped,
     }
     otherwise = f"For p = {p.tolist()} and y = {y.tolist()} the loss is {right:.4f}; yours is not."
     problem = compare(call(p, y), right, mistakes, otherwise)
@@ -61,14 +61,14 @@ def cross_entropy(call: Callable) -> str | None:
 
 
 @exercise(
-    hint="with p = sigmoid(b0 + b1 * x), average p - y for b0, and (p - y) * x for b1.",
+    hint="each example has an error, p - y; one of the two averages it, the other weights it by x first.",
     praise="Right: your gradient points uphill in b0 and in b1, so a step against it lowers the loss.",
 )
 def gradient(call: Callable) -> str | None:
     """Check `gradient(b0, b1, x, y)` -> the mean cross-entropy's gradient (d/d b0, d/d b1); x, y (n,)."""
     b0, b1, x, y = 0.3, -0.7, np.array([0.5, -1.0, 2.0, 3.0, 0.1]), np.array([1, 0, 1, 1, 0])
     line = b0 + b1 * x
-    error = 1 / (1 + np.exp(-line)) - y
+    error = logistic(line) - y
     g0, g1 = error.mean(), (error * x).mean()
     mistakes = {
         "Both signs are wrong: the error is p - y, not y - p.": (-g0, -g1),
@@ -87,12 +87,12 @@ def gradient(call: Callable) -> str | None:
 
 
 @exercise(
-    hint="start from np.zeros((vocab_size, vocab_size)); for a, b in zip(ids, ids[1:]) add 1 at [a, b].",
-    praise="Right: one count for each neighbouring pair, the previous token down, the next across.",
+    hint="start from a table of zeros; zip(ids, ids[1:]) gives every pair of neighbours.",
+    praise="Right: one count for each pair of neighbours, with a row for the previous token.",
 )
 def bigram_counts(call: Callable) -> str | None:
     """Check `bigram_counts(ids, vocab_size)` -> (V, V): how often column `next` follows row `previous`."""
-    ids, size = [0, 1, 2, 0, 1, 1, 3, 0, 0, 2], 5  # token 4 never comes
+    ids, size = [0, 1, 2, 0, 1, 1, 3, 0, 0, 2], 5  # token 4 never occurs
 
     def table(previous, following):
         counts = np.zeros((size, size))
@@ -102,44 +102,47 @@ def bigram_counts(call: Callable) -> str | None:
     right = table(ids[:-1], ids[1:])
     rows, columns = (np.maximum(right.sum(axis, keepdims=True), 1) for axis in (1, 0))
     mistakes = {
-        "The table lies on its side: the row is the previous token, the column the next.": right.T,
+        "The table is transposed: the row is the previous token, the column the next.": right.T,
         "Off by one: the last pair is missing.": table(ids[:-2], ids[1:-1]),
         "Off by one: you count tokens two places apart.": table(ids[:-2], ids[2:]),
         "Off by one: you count each token with itself; shift one list by one place.": table(ids, ids),
-        "You mark pairs instead of counting them: counts[a, b] += 1 on lists adds once only.": right > 0,
+        "You mark pairs instead of counting them: on lists of ids, counts[a, b] += 1 adds only once.": right
+        > 0,
         "You added 1 to every count: return the counts; smoothing comes later.": right + 1,
         "You normalised each row: return the counts; the division comes next.": right / rows,
         "You normalised, and over the wrong axis: return the counts.": right / columns,
     }
     answer = call(ids, size)
     if np.shape(answer) != (size, size):
-        return f"For vocab_size = {size} the table is {size} x {size}, also where a token never comes."
-    return compare(answer, right, mistakes, f"In {ids} nine pairs come, (0, 1) twice; your table differs.")
+        return f"For vocab_size = {size} the table is {size} x {size}, even if some token never occurs."
+    return compare(
+        answer, right, mistakes, f"{ids} has nine pairs, two of them (0, 1); your table is different."
+    )
 
 
 @exercise(
-    hint="compare rng.pareto(9, size=len(scores)) with 1 - scores: a good page nearly always stays.",
-    praise="Right: a page of score 1 always stays, one of score 0 about once in 500.",
+    hint="draw a number from rng.pareto for each page, and compare it with how far the score is from 1.",
+    praise="Right: a page with score 1 is always kept, one with score 0 about once in 500.",
 )
 def pareto_keep(call: Callable) -> str | None:
     """Check `pareto_keep(scores, rng)` -> bool (n,): GPT-3's rule, pareto(9) > 1 - score.
 
-    Source: Brown et al. 2020, appendix A. numpy's `pareto` starts at 0 (Lomax), so a page of
-    score s stays with probability (2 - s)**-9.
+    Source: Brown et al. 2020, appendix A. numpy's `pareto` starts at 0 (Lomax), so a page with
+    score s is kept with probability (2 - s)**-9.
     """
     levels = np.array([0.0, 0.5, 0.9, 1.0])
     scores, right = np.repeat(levels, 20_000), (2 - levels) ** -9.0
-    kept, same, other = (np.asarray(call(scores, np.random.default_rng(seed))) for seed in (0, 0, 1))
+    kept = np.asarray(call(scores, np.random.default_rng(0)))
     if kept.shape != scores.shape or kept.dtype != bool:
         return "Return one True or False for each score, in the order of the scores."
     rates = kept.reshape(4, -1).mean(axis=1)
     if np.isin(rates, (0, 1)).all() and not kept.all():
-        return "Pages of one score share one fate: draw a number for each page, with size=len(scores)."
-    if not kept.all() and (np.any(kept != same) or np.all(kept == other)):
-        return "Draw from the rng that comes in, so that its seed alone decides."
+        return "All pages with one score get the same answer: draw a number for each, with size=len(scores)."
+    if not kept.all() and (problem := ignored_rng(call, scores)):
+        return problem
     mistakes = {
-        "Every page stays: numpy's pareto starts at 0 already, so add nothing to it.": np.ones(4),
-        "The direction is wrong: a page stays where its draw is larger than 1 - score.": 1 - right,
+        "Every page is kept: numpy's pareto already starts at 0, so add nothing to it.": np.ones(4),
+        "The direction is wrong: keep a page where its draw is larger than 1 - score.": 1 - right,
         "You keep bad pages: compare the draw with 1 - score, not with score.": (1 + levels) ** -9.0,
     }
     otherwise = f"At score 0.5 the rule keeps {right[1]:.1%}, yours {rates[1]:.1%}: is pareto's parameter 9?"

@@ -1,11 +1,12 @@
-"""How a check reports: one stable line for a figure, one sentence for a learner's function."""
+"""What the checks are made of: one stable line for a figure, one sentence for a learner's function."""
 
 import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
+import torch
 
 
 class Diagnosis(AssertionError):
@@ -19,12 +20,13 @@ class Unfinished(Exception):
 def figure(label: str, value: float, expected: float, within: float) -> None:
     """Print that `value` agrees with the recorded `expected` to `within` (absolute, same unit).
 
-    The printed line holds no digit of `value`, so that it is the same on every machine. Raises AssertionError
-    where they disagree or `value` is no finite number.
+    The printed line has no digit of `value`, so it is the same on every machine. Raises AssertionError
+    where they disagree or `value` is not a finite number.
     """
     try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError, RuntimeError):  # the last is a tensor of several numbers
+        single = value.detach() if isinstance(value, torch.Tensor) else value
+        number = math.nan if isinstance(value, bool | str) else float(single)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is a tensor of several numbers
         number = math.nan
     if not math.isfinite(number):
         raise AssertionError(f"{label}: a finite number near {expected} was expected, and {value!r} came.")
@@ -32,21 +34,6 @@ def figure(label: str, value: float, expected: float, within: float) -> None:
         here = f"this run gives {number:.6g}, the recorded figure is {expected}"
         raise AssertionError(f"{label}: {here}, and they may differ by {within}.")
     print(f"{label}: {round(expected, 6)} (this run agrees within {within})")
-
-
-def guarded(function: Callable, *arguments):
-    """Call a learner's function: what it raises, and overflow or log(0), becomes a Diagnosis."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)
-            answer = function(*arguments)
-    except NotImplementedError:
-        answer = None
-    except Exception as error:
-        raise Diagnosis(f"Your function raised {type(error).__name__}: {error}.") from error
-    if answer is None or answer is NotImplemented or answer is ...:
-        raise Unfinished
-    return answer
 
 
 def exercise(hint: str, praise: str) -> Callable:
@@ -59,7 +46,7 @@ def exercise(hint: str, praise: str) -> Callable:
                 problem = diagnose(functools.partial(guarded, function))
             except Unfinished:
                 return print(f"Not written yet. Hint: {hint}")
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError, RuntimeError) as error:
                 raise Diagnosis(f"Your function should return numbers: {error}.") from error
             if problem:
                 raise Diagnosis(problem)
@@ -70,10 +57,22 @@ def exercise(hint: str, praise: str) -> Callable:
     return wrap
 
 
-def near(a, b, tolerance: float = 1e-6) -> bool:
-    """Tell whether two numbers or arrays agree; False where their shapes differ."""
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    return a.shape == b.shape and np.allclose(a, b, rtol=tolerance, atol=tolerance)
+def guarded(function: Callable, *arguments, detach: bool = True):
+    """Call a learner's function: an exception, an overflow or log(0) becomes a Diagnosis.
+
+    Tensors in the answer become arrays, unless `detach` is False.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            answer = function(*arguments)
+    except NotImplementedError:
+        answer = None
+    except Exception as error:
+        raise Diagnosis(f"Your function raised {type(error).__name__}: {error}.") from error
+    if answer is None or answer is NotImplemented or answer is ...:
+        raise Unfinished
+    return to_numpy(answer) if detach else answer
 
 
 def attempt(call: Callable, *arguments):
@@ -84,9 +83,59 @@ def attempt(call: Callable, *arguments):
         return math.nan
 
 
+def answers(call: Callable, cases: list[tuple]) -> list:
+    """Return the learner's answer to each case: an exception ends the check in the first, and is nan in others."""
+    return [call(*cases[0]), *(attempt(call, *case) for case in cases[1:])]
+
+
+def ignored_rng(call: Callable, *arguments) -> str | None:
+    """Return a diagnosis where the result does not depend on the rng alone, the function's last argument."""
+    first, again, other = (attempt(call, *arguments, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    if near(first, again) and not near(first, other):
+        return None
+    return "Draw from the rng that you are given, and from no other, so that its seed determines the result."
+
+
 def compare(
     answer, right, mistakes: dict[str, object], otherwise: str, tolerance: float = 1e-6
 ) -> str | None:
     """Return None where `answer` is right, or the sentence of the known mistake that gives the same."""
     known = (sentence for sentence, wrong in mistakes.items() if near(answer, wrong, tolerance))
     return None if near(answer, right, tolerance) else next(known, otherwise)
+
+
+def near(a, b, tolerance: float = 1e-6) -> bool:
+    """Tell whether two numbers or arrays agree; False where their shapes differ."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return a.shape == b.shape and np.allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def to_numpy(answer):
+    """Replace each tensor in a learner's answer by an array, whatever its device, precision or gradient."""
+    if isinstance(answer, torch.Tensor):
+        answer = answer.detach().cpu()
+        return (answer.double() if answer.is_floating_point() else answer).numpy()  # it knows no bfloat16
+    if isinstance(answer, list | tuple):
+        return (tuple if isinstance(answer, tuple) else list)(map(to_numpy, answer))
+    return answer
+
+
+def shape_of(answer) -> tuple | str:
+    """Return the shape of an array or tensor, and the name of the type of anything else."""
+    return tuple(getattr(answer, "shape", ())) or type(answer).__name__
+
+
+def flat(arrays: Iterable) -> np.ndarray:
+    """Put all numbers of several arrays into one row."""
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def example(*shapes: int | tuple, seed: int = 0) -> list[np.ndarray]:
+    """Return an array of normally distributed numbers for each shape, the same at every call."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape) for shape in shapes]
+
+
+def logistic(z: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-z)), the sigmoid that the learner writes, for numbers of moderate size."""
+    return 1 / (1 + np.exp(-z))
