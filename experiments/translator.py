@@ -51,7 +51,7 @@ def train(settings: dict, seed: int, steps: int, pairs: int, test: list) -> tupl
     config = seq2seq.TranslatorConfig(len(data.english), len(data.spanish), **settings)
     model = seq2seq.Translator(config)
     textgen.fit(model, data, steps=steps, batch_size=BATCH_SIZE, seed=seed, device="cpu")
-    hits = seq2seq.exact_match(model, data, test)
+    hits = seq2seq.exact_hits(model, data, test)
     exact = [round(sum(hits[i] for i in group) / len(group), 3) for group in seq2seq.quarters(test)]
     figures = {"exact": exact, "parameters": model.num_parameters()}
     print(settings, "seed", seed, figures, flush=True)
