@@ -2,26 +2,16 @@
 
     python experiments/finetune.py     all tasks, three seeds each, into book/textgen/results/finetune.json
 
-A task's ways see the same examples for the same number of steps. Exact match on held-out prompts; bits per character of
-held-out stories tell what the model forgot.
+All ways learn a task from the same examples. Exact match is measured on held-out prompts; the bits per character of
+held-out stories show what the model forgot.
 """
 
-import argparse
-import json
-import sys
-from pathlib import Path
-
-import torch
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book"))
-
+import common
 import textgen
+import torch
 from textgen import corpus, metrics, storyworld
-from textgen.files import write_atomically
 from textgen.gpt import SoftPrompt
 
-RECORD = ROOT / "book/textgen/results/finetune.json"
 EXAMPLES, BATCH_SIZE, VECTORS = 1000, 16, 8
 WAYS = {  # highest learning rate, and steps in multiples of the task's
     "fine-tuned": (1e-3, 1),
@@ -32,22 +22,21 @@ WAYS = {  # highest learning rate, and steps in multiples of the task's
 
 
 def translation(n: int, split: str) -> list[tuple[str, str]]:
-    """English to Spanish, asked in other words than in pre-training."""
+    """English to Spanish, in a prompt that pre-training never showed."""
     documents = storyworld.documents(n, "pair", split=split)
-    return [(f"Translate: {d.prompt[9:-9].strip()} =>", d.answer) for d in documents]
+    return [(f"Translate: {d.source} =>", d.answer) for d in documents]
 
 
 def reverse(n: int, split: str) -> list[tuple[str, str]]:
     """Spanish to English, which pre-training never showed."""
     documents = storyworld.documents(n, "pair", split=split)
-    return [(f"Spanish: {d.answer.strip()} English:", f" {d.prompt[9:-9].strip()}") for d in documents]
+    return [(f"Spanish: {d.target} English:", f" {d.source}") for d in documents]
 
 
 def questions(n: int, split: str) -> list[tuple[str, str]]:
     """The question first, then the text that answers it."""
-    documents = [d for d in storyworld.documents(n, "qa", split=split) if not d.prompt.startswith("Q:")]
-    asked = [(d.prompt.split(" Q: ")[0], d.prompt.split(" Q: ")[-1][:-3], d.answer) for d in documents]
-    return [(f"Find: {question} In: {text} Found:", answer) for text, question, answer in asked]
+    documents = [d for d in storyworld.documents(n, "qa", split=split) if d.context]
+    return [(f"Find: {d.question} In: {d.context} Found:", d.answer) for d in documents]
 
 
 def ending(n: int, split: str) -> list[tuple[str, str]]:
@@ -56,7 +45,7 @@ def ending(n: int, split: str) -> list[tuple[str, str]]:
     return [(f"{s.text[: s.text.index(' Q: ')]} Ending:", f" {s.facts['ending']}") for s in stories]
 
 
-TASKS = {  # prompts with answers, for how many steps, in which ways
+TASKS = {  # what makes prompts with answers, steps of training, ways
     "translation": (translation, 40, list(WAYS)),
     "questions": (questions, 40, list(WAYS)),
     "ending": (ending, 40, list(WAYS)),
@@ -88,19 +77,13 @@ def run(way: str, seed: int, pairs: list, test: list, stories: list, steps: int)
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure the tasks asked for and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, help="steps of each training")
-    parser.add_argument("--examples", type=int, default=EXAMPLES, help="examples to train on")
-    parser.add_argument("--test", type=int, default=200, help="held-out prompts to measure on")
-    parser.add_argument("--record", type=Path, default=RECORD)
-    a = parser.parse_args(arguments)
+    options = common.parser("finetune", __doc__, seeds=3, steps=None, examples=EXAMPLES, test=200)
+    options.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    a = options.parse_args(arguments)
     torch.set_num_threads(1)
     stories = storyworld.stories(50, split="test")
     gpt, tokenizer = textgen.load("pocket-gpt")
-    record = json.loads(a.record.read_text()) if a.record.exists() else {"tasks": {}}
-    record |= {"command": "python experiments/finetune.py", "examples": a.examples}
+    record = common.load(a, "tasks") | {"examples": a.examples}
     record["stories"] = round(textgen.bits_per_char(gpt, tokenizer, stories), 4)
     for name in a.tasks:
         make, steps, ways = TASKS[name]
@@ -116,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "seconds": round(sum(r["seconds"] for r in runs) / len(runs)),
             }
         record["tasks"][name] = task
-        write_atomically(a.record, json.dumps(record, indent=2) + "\n")
+        common.save(a.record, record)
 
 
 if __name__ == "__main__":

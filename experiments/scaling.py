@@ -2,27 +2,20 @@
 
     python experiments/scaling.py     into book/textgen/results/scaling.json
 
-Chapter 05 fits a power law to four sizes and holds its forecast against larger ones. Sizes of one text read the same tokens.
+Chapter 05 fits a power law to four sizes and compares its forecast with larger ones. All sizes read the same tokens
+of a text.
 """
 
-import argparse
-import json
-import sys
 import tempfile
 from pathlib import Path
 from pydoc_data import topics
 
-import torch
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book"))
-
+import common
 import textgen
+import torch
 from textgen import corpus, storyworld
-from textgen.files import write_atomically
 from textgen.tokenizer import Tokenizer
 
-RECORD = ROOT / "book/textgen/results/scaling.json"
 SHAPES = {  # steps, rows a step, widths; the rest of the model's shape
     "manual": (500, 16, (16, 24, 32, 48, 64, 96), {"block_size": 64, "n_layer": 2}),
     "stories": (300, 24, (16, 24, 32, 48, 64), {"block_size": 192, "n_layer": 3}),
@@ -30,7 +23,7 @@ SHAPES = {  # steps, rows a step, widths; the rest of the model's shape
 
 
 def manual():
-    """What `help("for")` and its like show, in byte pairs: the data, the tokenizer and the held-out text."""
+    """The texts of Python's `help`, in byte pairs: the data, the tokenizer and the held-out text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "manual.txt"
         path.write_text("\n\n".join(topics.topics.values()), encoding="utf-8")
@@ -48,17 +41,12 @@ def stories(n: int = 20_000):
 
 def main(arguments: list[str] | None = None) -> None:
     """Train every size of the texts asked for and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--texts", nargs="+", default=list(SHAPES), choices=SHAPES)
-    parser.add_argument("--widths", nargs="+", type=int, help="widths instead of those of the text")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, help="steps of each training")
-    parser.add_argument("--stories", type=int, default=20_000, help="stories to train on")
-    parser.add_argument("--record", type=Path, default=RECORD)
-    a = parser.parse_args(arguments)
+    options = common.parser("scaling", __doc__, seeds=3, steps=None, stories=20_000)
+    options.add_argument("--texts", nargs="+", default=list(SHAPES), choices=SHAPES)
+    options.add_argument("--widths", nargs="+", type=int, help="widths instead of those of the text")
+    a = options.parse_args(arguments)
     torch.set_num_threads(1)
-    record = json.loads(a.record.read_text()) if a.record.exists() else {"texts": {}}
-    record["command"] = "python experiments/scaling.py"
+    record = common.load(a, "texts")
     for name in a.texts:
         data, tokenizer, test = manual() if name == "manual" else stories(a.stories)
         steps, rows, widths, shape = SHAPES[name]
@@ -69,15 +57,15 @@ def main(arguments: list[str] | None = None) -> None:
                 torch.manual_seed(seed)
                 config = textgen.GPTConfig(vocab_size=len(tokenizer), n_head=4, n_embd=width, **shape)
                 model = textgen.GPT(config)
-                options = {"batch_size": rows, "seed": seed, "eval_every": steps, "eval_rows": rows}
-                history = textgen.fit(model, data, steps=steps, **options)
+                rare = {"eval_every": steps, "eval_rows": rows}
+                history = textgen.fit(model, data, steps=steps, batch_size=rows, seed=seed, **rare)
                 bits.append(round(textgen.bits_per_char(model, tokenizer, test), 4))
                 print(f"{name}, width {width}, seed {seed}: {bits[-1]}, {history.seconds:.0f} s", flush=True)
             sizes[str(width)] = {"bits_per_char": bits, "parameters": model.num_parameters()}
         record["texts"][name] = {"steps": steps, "tokens": history.tokens, "sizes": sizes}
         if name == "stories":
             record["texts"][name]["entropy"] = round(storyworld.entropy(test), 4)
-        write_atomically(a.record, json.dumps(record, indent=2) + "\n")
+        common.save(a.record, record)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,18 @@
 
     python experiments/selection.py     three seeds each, into book/textgen/results/selection.json
 
-Three quarters of the pages are bad in the five ways of `storyworld.crawl`, a quarter are good stories. All runs read the same
-number of tokens; bits per character are of held-out stories.
+Three quarters of the pages are bad in the five ways of `storyworld.crawl`, a quarter are good stories. All runs read the
+same number of tokens and are measured by bits per character of held-out stories.
 """
 
-import argparse
-import json
-import sys
-from pathlib import Path
-
+import common
 import numpy as np
-import torch
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book"))
-
 import textgen
+import torch
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from textgen import corpus, storyworld
-from textgen.files import write_atomically
 
-RECORD = ROOT / "book/textgen/results/selection.json"
 PAGES, TOKENS, BATCH_SIZE = 16_000, 400_000, 16
 
 
@@ -45,7 +35,7 @@ def quality_filter():
 
 
 def pareto_keep(scores: np.ndarray, seed: int = 0) -> np.ndarray:
-    """GPT-3's rule (Brown et al. 2020, appendix A): a page stays when a Pareto number exceeds 1 - score."""
+    """GPT-3's rule (Brown et al. 2020, appendix A): keep a page when a draw from a Pareto distribution exceeds 1 - score."""
     return np.random.default_rng(seed).pareto(9, size=len(scores)) > 1 - scores
 
 
@@ -67,13 +57,9 @@ def run(texts: list[str], seed: int, test: list, tokens: int) -> dict:
 
 def main(arguments: list[str] | None = None) -> None:
     """Make the crawl, filter it, train on each text and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--pages", type=int, default=PAGES, help="pages of the crawl")
-    parser.add_argument("--tokens", type=int, default=TOKENS, help="tokens that each run reads")
-    parser.add_argument("--test", type=int, default=200, help="held-out stories to measure on")
-    parser.add_argument("--record", type=Path, default=RECORD)
-    a = parser.parse_args(arguments)
+    a = common.parser("selection", __doc__, seeds=3, pages=PAGES, tokens=TOKENS, test=200).parse_args(
+        arguments
+    )
     torch.set_num_threads(1)
     stories = [story.text for story in storyworld.stories(a.pages // 4, seed=7)]
     pages = np.array(
@@ -83,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     kept = pareto_keep(quality_filter()(pages))
     texts = {"all pages": pages, "kept by the filter": pages[kept], "the good pages alone": pages[good]}
     test = storyworld.stories(a.test, split="test")
-    record = {"command": "python experiments/selection.py", "entropy": round(storyworld.entropy(test), 4)}
+    record = {"command": a.command, "entropy": round(storyworld.entropy(test), 4)}
     record |= {"share_good": [round(float(good.mean()), 3), round(float(good[kept].mean()), 3)], "texts": {}}
     for name, group in texts.items():
         order = np.random.default_rng(0).permutation(len(group))
@@ -93,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
             "tokens": runs[0]["tokens"],
             "bits_per_char": [round(r["bits"], 4) for r in runs],
         }
-        write_atomically(a.record, json.dumps(record, indent=2) + "\n")
+        common.save(a.record, record)
 
 
 if __name__ == "__main__":

@@ -6,23 +6,16 @@
 Exact match is measured on held-out sentences in four groups of equal size, from the shortest to the longest.
 """
 
-import argparse
-import json
-import sys
 from pathlib import Path
 
-import torch
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book"))
-
+import common
 import textgen
+import torch
 from textgen import hub, seq2seq
 from textgen.files import write_atomically, write_sums
 
-RECORD = ROOT / "book/textgen/results/translator.json"
 STEPS, BATCH_SIZE, PAIRS = 1000, 64, 20_000  # chapters 03 and 04 train the width of 128 with these, live
-MODELS = {  # name: settings, the first four differ in width alone
+MODELS = {  # name: settings; the first four differ only in width
     "32": {"n_hidden": 32},
     "64": {"n_hidden": 64},
     "128": {"n_hidden": 128},
@@ -51,7 +44,7 @@ def train(settings: dict, seed: int, steps: int, pairs: int, test: list) -> tupl
     config = seq2seq.TranslatorConfig(len(data.english), len(data.spanish), **settings)
     model = seq2seq.Translator(config)
     textgen.fit(model, data, steps=steps, batch_size=BATCH_SIZE, seed=seed, device="cpu")
-    hits = seq2seq.exact_match(model, data, test)
+    hits = seq2seq.exact_hits(model, data, test)
     exact = [round(sum(hits[i] for i in group) / len(group), 3) for group in seq2seq.quarters(test)]
     figures = {"exact": exact, "parameters": model.num_parameters()}
     print(settings, "seed", seed, figures, flush=True)
@@ -60,15 +53,10 @@ def train(settings: dict, seed: int, steps: int, pairs: int, test: list) -> tupl
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure all widths with every seed, or train the translator that ships."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--ship", action="store_true", help="train and save the course's translator")
-    parser.add_argument("--folder", type=Path, default=hub.WEIGHTS / "translator")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, help="steps of each training")
-    parser.add_argument("--pairs", type=int, help="pairs to train on")
-    parser.add_argument("--test", type=int, default=1000, help="held-out pairs to measure on")
-    parser.add_argument("--record", type=Path, default=RECORD)
-    a = parser.parse_args(arguments)
+    options = common.parser("translator", __doc__, seeds=3, steps=None, pairs=None, test=1000)
+    options.add_argument("--ship", action="store_true", help="train and save the course's translator instead")
+    options.add_argument("--folder", type=Path, default=hub.WEIGHTS / "translator", help="where that goes")
+    a = options.parse_args(arguments)
     torch.set_num_threads(1)
     test = seq2seq.sentences(a.test, split="test")
     if a.ship:
@@ -80,13 +68,13 @@ def main(arguments: list[str] | None = None) -> None:
         card = CARD.format(**figures, exact=exact, steps=steps, test=a.test, numbers=2 * SHIPPED["n_hidden"])
         write_atomically(a.folder / "README.md", card)
         return
-    record = {"command": "python experiments/translator.py", "models": {}}
+    record = {"command": a.command, "models": {}}
     record["words"] = [len(test[group[-1]][0].split()) for group in seq2seq.quarters(test)]
     for name, settings in MODELS.items():
         runs = [train(settings, s, a.steps or STEPS, a.pairs or PAIRS, test)[2] for s in range(a.seeds)]
         exact = [run["exact"] for run in runs]
         record["models"][name] = {"exact": exact, "parameters": runs[0]["parameters"]}
-        write_atomically(a.record, json.dumps(record, indent=2) + "\n")
+        common.save(a.record, record)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """The ladder's models with one thing changed at a time: the same stories and three seeds.
 
-    python experiments/variants.py     all of them, into book/textgen/results/variants.json
+    python experiments/variants.py                into book/textgen/results/variants.json
+    python experiments/variants.py --windows      rung 2 with windows of 1 to 32 tokens, into windows.json beside it
+    python experiments/variants.py --windows 8    one of them; the others' figures stay
 
-Chapter 03 trains its RNN for a fifth of the steps; chapter 04 shows what banded layers cost,
-chapter 05 what the parts that GPT-3 names are good for. Every other thing is the ladder's, the budget too.
+Chapter 02 shows what a longer window buys, chapter 03 an RNN that trains for a fifth of the steps, chapter 04 what banded
+layers cost, chapter 05 what the parts that GPT-3 names are good for. All else is as on the ladder, the budget too.
 """
 
 import torch
-from ladder import RECORD, RUNGS, record
+from ladder import RUNGS, measure, options
 from textgen.gpt import GPT, Block, GPTConfig
 from torch import nn
 
@@ -15,7 +17,7 @@ BASE = RUNGS["GPT"][2]
 
 
 class PlainInitialisation(GPT):
-    """The layers that add to the stream start as large as all others."""
+    """The layers that write to the residual stream start with the same spread as all others."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -25,7 +27,7 @@ class PlainInitialisation(GPT):
 
 
 class SmallInitialisation(GPT):
-    """Every matrix starts with GPT-2's standard deviation of 0.02, whatever the width."""
+    """Every matrix starts with GPT-2's standard deviation of 0.02, at any width."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -46,16 +48,16 @@ class PostNormBlock(Block):
 
 
 class PostNorm(GPT):
-    """A GPT of such blocks."""
+    """A GPT of post-norm blocks."""
 
     def __init__(self, config):
         super().__init__(config)
         for block in self.h:
-            block.__class__ = PostNormBlock  # the same weights, read in another order
+            block.__class__ = PostNormBlock  # the same weights, used in another order
 
 
 class NoPositions(GPT):
-    """The model is not told where a token stands; only the causal mask is left."""
+    """No position embeddings: only the causal mask tells positions apart."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -71,6 +73,26 @@ VARIANTS = {
     "post-norm": (PostNorm, GPTConfig, BASE, {}),
     "no positions": (NoPositions, GPTConfig, BASE, {}),
 }
+WINDOWS = {
+    str(n): (*RUNGS["WindowMLP"][:2], RUNGS["WindowMLP"][2] | {"window": n}, {}) for n in (1, 2, 4, 8, 16, 32)
+}
+EDGES = (4, 7, 10, 15, 20, 30)  # of the distances, in words, at which a window's recall is measured
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the variants asked for, or the windows."""
+    found = options("variants", __doc__, VARIANTS)
+    found.add_argument(
+        "--windows", nargs="*", choices=WINDOWS, help="windows instead of rungs; all if none is named"
+    )
+    a = found.parse_args(arguments)
+    if a.windows is None:
+        return measure(a, VARIANTS)
+    a.rungs, a.command = a.windows or list(WINDOWS), f"{a.command} --windows"
+    if a.record == found.get_default("record"):
+        a.record = a.record.with_name("windows.json")
+    measure(a, WINDOWS, "windows", EDGES)
+
 
 if __name__ == "__main__":
-    record(VARIANTS, RECORD.with_name("variants.json"), "python experiments/variants.py")
+    main()

@@ -1,6 +1,7 @@
 """Every experiment runs at a tiny scale, and the recorded results are what the chapters expect."""
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -8,26 +9,61 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = {
+TINY = {  # options for each record's own command
     "finetune": "--tasks translation --seeds 1 --steps 1 --examples 50 --test 10",
     "scaling": "--widths 8 --seeds 1 --steps 2 --stories 3000",
     "selection": "--seeds 1 --pages 2000 --tokens 4000 --test 10",
     "variants": "--rungs post-norm --seeds 2 --steps 3 --stories 3000 --test 20",
     "ladder": "--seeds 2 --steps 3 --stories 3000 --test 20",
     "translator": "--seeds 1 --steps 2 --pairs 3000 --test 20",
-    "windows": "--windows 1 2 --seeds 2 --steps 3 --stories 3000 --test 20",
+    "windows": "1 2 --seeds 2 --steps 3 --stories 3000 --test 20",
 }
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_an_experiment_runs(name, tmp_path, monkeypatch):
-    """With its own command, on little data, into a record elsewhere."""
-    path = ROOT / f"experiments/{name}.py"
-    record = tmp_path / "record.json"
-    monkeypatch.syspath_prepend(path.parent)  # where Python looks when it runs a script
-    monkeypatch.setattr(sys, "argv", [str(path), *TINY[name].split(), "--record", str(record)])
-    runpy.run_path(str(path), run_name="__main__")
-    assert set(json.loads(record.read_text())) == set(json.loads(recorded(name).read_text()))
+    """By the command on record, with little data, into a record elsewhere that says the same command."""
+    expected, path = json.loads(recorded(name).read_text()), tmp_path / "record.json"
+    python, script, *options = expected["command"].split()
+    assert python == "python"
+    monkeypatch.syspath_prepend(ROOT / "experiments")  # where Python looks when it runs a script
+    monkeypatch.setattr(sys, "argv", [script, *options, *TINY[name].split(), "--record", str(path)])
+    runpy.run_path(str(ROOT / script), run_name="__main__")
+    found = json.loads(path.read_text())
+    assert set(found) == set(expected) and found["command"] == expected["command"]
+
+
+def test_the_windows_have_a_record_of_their_own(monkeypatch):
+    """Variants and windows are one experiment with two records; all windows are trained unless some are named."""
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import variants
+
+    asked = []
+    monkeypatch.setattr(variants, "measure", lambda a, *_: asked.append((a.record, a.command, len(a.rungs))))
+    for options in ([], ["--windows"], ["--windows", "8"]):
+        variants.main(options)
+    command = "python experiments/variants.py"
+    assert asked[0] == (recorded("variants"), command, len(variants.VARIANTS))
+    windows = recorded("windows"), f"{command} --windows"
+    assert asked[1:] == [(*windows, len(variants.WINDOWS)), (*windows, 1)]
+
+
+def test_figures_that_are_not_measured_again_stay(tmp_path, monkeypatch):
+    """A record that is there is added to, under the command that runs now."""
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import common
+
+    a = common.parser("ladder", "A title.").parse_args(["--record", str(tmp_path / "record.json")])
+    assert common.load(a, "rungs") == {"rungs": {}, "command": "python experiments/ladder.py"}
+    common.save(a.record, {"rungs": {"GPT": 1}, "command": "an old one"})
+    assert common.load(a, "rungs") == {"rungs": {"GPT": 1}, "command": "python experiments/ladder.py"}
+
+
+def test_every_shipped_model_names_a_recipe_that_is_there():
+    """The READMEs of the weights say the command that made them."""
+    cards = list((ROOT / "book/textgen/weights").glob("*/README.md"))
+    commands = [re.findall(r"^    python (\S+)", card.read_text(), re.MULTILINE) for card in cards]
+    assert cards and all(len(found) == 1 and (ROOT / found[0]).is_file() for found in commands)
 
 
 def test_every_record_has_its_experiment():

@@ -1,11 +1,14 @@
 """The translator: it learns, it does not see padding or the future, with attention and without, and it is kept whole."""
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
 import textgen
 import torch
+from conftest import ROOT
 from textgen import hub, seq2seq
 from textgen.files import write_sums
 from textgen.seq2seq import Pairs, Translator, TranslatorConfig
@@ -26,6 +29,12 @@ def model(request, data):
     torch.manual_seed(0)
     config = TranslatorConfig(len(data.english), len(data.spanish), 16, 24, attention=request.param)
     return Translator(config).eval()
+
+
+@pytest.mark.parametrize("use", ["textgen.seq2seq.sentences(1)", 'textgen.morse.keying("FOX")'])
+def test_a_bare_import_of_the_package_is_enough(use):
+    script = f"import textgen; assert {use}"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT / "book", check=True)
 
 
 def test_sentences_are_pairs_that_no_two_splits_share(pairs):
@@ -57,38 +66,38 @@ def test_a_batch_holds_what_the_loop_needs(data, pairs):
 
 
 def test_padding_changes_nothing(model, data, pairs):
-    together = seq2seq.batch_of(*data.encode(pairs[:6]))
+    together = seq2seq.batch_of(*data.rows(pairs[:6]))
     logits = model(*together)[0]
     for i, pair in enumerate(pairs[:6]):
-        alone = seq2seq.batch_of(*data.encode([pair]))
+        alone = seq2seq.batch_of(*data.rows([pair]))
         want = model(*alone)[0][0]
         assert torch.allclose(logits[i, : len(want)], want, atol=1e-5)
 
 
 def test_the_decoder_does_not_see_the_future(model, data, pairs):
-    source, ids, _ = seq2seq.batch_of(*data.encode(pairs[:1]))
+    source, ids, _ = seq2seq.batch_of(*data.rows(pairs[:1]))
     other = ids.clone()
     other[0, 3:] = 5
     assert torch.allclose(model(source, ids)[0][:, :3], model(source, other)[0][:, :3], atol=1e-6)
 
 
-def test_the_plain_one_knows_of_the_sentence_what_its_state_says(data, pairs):
+def test_without_attention_the_state_is_all_that_the_decoder_knows(data, pairs):
     torch.manual_seed(0)
     plain = Translator(TranslatorConfig(len(data.english), len(data.spanish), 16, 24))
-    source, ids, _ = seq2seq.batch_of(*data.encode(pairs[:2]))
-    memory, state = plain.read(source)
+    source, ids, _ = seq2seq.batch_of(*data.rows(pairs[:2]))
+    memory, state = plain.encode(source)
     assert torch.equal(
-        plain.write(ids, state, memory, source)[0], plain.write(ids, state, 0 * memory, source)[0]
+        plain.decode(ids, state, memory, source)[0], plain.decode(ids, state, 0 * memory, source)[0]
     )
-    assert plain.write(ids, state, memory, source)[2] is None
+    assert plain.decode(ids, state, memory, source)[2] is None
 
 
 def test_attention_is_a_share_of_each_word_and_none_of_padding(data, pairs):
     torch.manual_seed(0)
     model = Translator(TranslatorConfig(len(data.english), len(data.spanish), 16, 24, attention=True))
-    source, ids, _ = seq2seq.batch_of(*data.encode(pairs[:6]))
-    memory, state = model.read(source)
-    weights = model.write(ids, state, memory, source)[2]
+    source, ids, _ = seq2seq.batch_of(*data.rows(pairs[:6]))
+    memory, state = model.encode(source)
+    weights = model.decode(ids, state, memory, source)[2]
     assert weights.shape == (6, ids.shape[1], source.shape[1])
     assert torch.allclose(weights.sum(-1), torch.ones(ids.shape), atol=1e-5)
     assert (weights[(source == 0)[:, None].expand_as(weights)] == 0).all()
@@ -107,16 +116,16 @@ def test_both_learn_through_fit_and_attention_faster(data, pairs):
     assert losses[1] < losses[0]
 
 
-def test_exact_match_is_what_greedy_translation_gives(data, pairs):
+def test_exact_hits_are_what_greedy_translation_gives(data, pairs):
     torch.manual_seed(0)
     model = Translator(TranslatorConfig(len(data.english), len(data.spanish), 32, 64, attention=True))
     textgen.fit(model, data, steps=300, batch_size=32, device="cpu", lr=0.01, eval_rows=32)
     some = pairs[:60]
-    hits = seq2seq.exact_match(model, data, some)
+    hits = seq2seq.exact_hits(model, data, some)
     assert 0.05 < sum(hits) / len(hits) < 1
     greedy = [seq2seq.translate(model, data.english, data.spanish, en) == es for en, es in some]
     assert hits == greedy
-    source = data.encode(some)[0]
+    source = data.rows(some)[0]
     assert [
         data.spanish.decode(row) == es for row, (_, es) in zip(model.translate(source), some, strict=True)
     ] == hits
@@ -138,7 +147,7 @@ def test_a_saved_translator_is_the_same(model, data, pairs, tmp_path):
     again, english, _ = seq2seq.load(tmp_path)
     assert again.config == model.config and not again.training
     assert english.encode(pairs[0][0]) == data.english.encode(pairs[0][0])
-    batch = seq2seq.batch_of(*data.encode(pairs[:3]))
+    batch = seq2seq.batch_of(*data.rows(pairs[:3]))
     assert torch.equal(again(*batch)[0], model(*batch)[0])
     (tmp_path / "config.json").write_text(json.dumps({"english": 1}))
     with pytest.raises(ValueError, match="altered"):

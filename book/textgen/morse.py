@@ -1,4 +1,4 @@
-"""Morse code as sound: keyed tones in noise, what a reader sees of them, and a player for the page.
+"""Morse code as sound: tones in noise, the features that a reader sees, and a player for the page.
 
 The code is ITU-R M.1677. Sounds are float32 arrays of 4,000 samples a second, so that noise reaches from 0 to 2 kHz.
 """
@@ -21,7 +21,7 @@ CODE = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", MARKS.split()))
 LETTERS = " " + "".join(CODE)
 WINDOW, HOP = 128, 64  # samples: a frame sees 32 ms, and a new one begins every 16 ms
 LOWEST, HIGHEST = 350, 950  # Hz: where a frame looks for the tone
-EDGE = np.hanning(22)[1:-1] / np.hanning(22)[1:-1].sum()  # 5 ms: a tone that begins at once would click
+EDGE = np.hanning(22)[1:-1] / np.hanning(22)[1:-1].sum()  # 5 ms: a tone that starts abruptly clicks
 
 
 def keying(text: str) -> list[tuple[bool, int]]:
@@ -44,7 +44,7 @@ def sound(
     jitter: float = 0.12,
     seed: int = 0,
 ) -> np.ndarray:
-    """Samples (n,) of `text` in Morse code, keyed by a hand that is not quite even.
+    """Samples (n,) of `text` in Morse code, keyed by a slightly uneven hand.
 
     `wpm`: words a minute, a dot lasts 1.2 / wpm seconds. `pitch`: Hz. `snr`: power of the tone while the key is down
     over the power of the noise in 0 to 2 kHz, in decibels; None for no noise. `jitter`: how much the length of a
@@ -71,7 +71,7 @@ def spectrogram(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def listen(sound: np.ndarray) -> np.ndarray:
-    """What the reader gets, (frames, 5) float32: the loudest pitch of all and its neighbours, mean 0, spread 1."""
+    """The reader's input, (frames, 5) float32: the loudest pitch and its neighbours, mean 0, standard deviation 1."""
     strength, _ = spectrogram(sound)
     loudest = (strength**2).sum(0).argmax()
     near = np.pad(strength, ((0, 0), (2, 2)), "edge")[:, loudest : loudest + 5]
@@ -79,11 +79,10 @@ def listen(sound: np.ndarray) -> np.ndarray:
 
 
 def phrases(n: int, seed: int = 0, split: str = "train", longest: int = 10) -> list[str]:
-    """`n` snippets for the key: words of stories, and every third a group of letters at random, as "QX JZV"."""
+    """`n` texts to send: words of stories, and every third one random letters, such as "QX JZV"."""
     rng = np.random.default_rng([seed, *split.encode()])
-    words = re.sub(
-        "[^A-Z]+", " ", " ".join(s.text for s in storyworld.stories(500, split=split)).upper()
-    ).split()
+    told = " ".join(story.text for story in storyworld.stories(500, split=split))
+    words = re.findall("[A-Z]+", told.upper())
     made = []
     while len(made) < n:
         if len(made) % 3 == 2:
@@ -96,16 +95,16 @@ def phrases(n: int, seed: int = 0, split: str = "train", longest: int = 10) -> l
 
 
 def message(text: str, snr: float | None, seed: int) -> np.ndarray:
-    """The sound of `text` at a speed (18 to 28 words a minute) and pitch (400 to 900 Hz) of its own."""
+    """The sound of `text` at a random speed (18 to 28 words a minute) and pitch (400 to 900 Hz)."""
     rng = np.random.default_rng(seed)
     return sound(text, rng.uniform(18, 28), rng.uniform(400, 900), snr, seed=seed)
 
 
 class Messages:
-    """Sounds and their letters as data for `fit`: noise between 0 and 20 dB below the tone, drawn for each."""
+    """Sounds with their letters as data for `fit`; the noise of each is between 0 and 20 dB below its tone."""
 
     def __init__(self, train: list[str], valid: list[str]):
-        """Synthesise every text once, which takes a millisecond each."""
+        """Synthesise every text once, about a millisecond each."""
         self._rows = {}
         for number, (split, texts) in enumerate({"train": train, "valid": valid}.items()):
             snr = np.random.default_rng(number).uniform(0, 20, len(texts))
@@ -113,16 +112,15 @@ class Messages:
             self._rows[split] = [(torch.from_numpy(row), encode(text)) for row, text in zip(rows, texts)]
 
     def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
-        """Draw messages: frames (B, T, 5), silent where padded, and letters (B, L), -100 where padded."""
+        """Draw messages: frames (B, T, 5), padded with silence, and letters (B, L), padded with -100."""
         rows = self._rows[split]
         picked = torch.randint(len(rows), (batch_size,), generator=generator).tolist()
-        return stack([rows[i][0] for i in picked]), torch.nn.utils.rnn.pad_sequence(
-            [rows[i][1] for i in picked], batch_first=True, padding_value=-100
-        )
+        frames, letters = zip(*(rows[i] for i in picked))
+        return stack(frames), torch.nn.utils.rnn.pad_sequence(letters, True, -100)
 
 
 def stack(frames: list) -> torch.Tensor:
-    """Messages of different lengths as one tensor (B, T, 5): what is missing at the end is silence."""
+    """Messages of different lengths as one tensor (B, T, 5), padded with silence at the end."""
     rows = [torch.as_tensor(row) for row in frames]
     out = torch.stack([row.min() for row in rows])[:, None, None].repeat(1, max(map(len, rows)), 5)
     for i, row in enumerate(rows):
@@ -131,12 +129,12 @@ def stack(frames: list) -> torch.Tensor:
 
 
 def encode(text: str) -> torch.Tensor:
-    """The classes of CTC: 0 is its blank, 1 a space, 2 to 27 the letters."""
+    """The letters as classes for CTC, int64 (n,): 0 is its blank, 1 a space, 2 to 27 the letters."""
     return torch.tensor([LETTERS.index(letter) + 1 for letter in text])
 
 
 def error_rate(read: list[str], sent: list[str]) -> float:
-    """Letters that must be inserted, dropped or changed to turn what was read into what was sent, per letter sent."""
+    """Letters to insert, delete or change to turn what was read into what was sent, per letter sent."""
     return sum(map(edits, read, sent)) / sum(map(len, sent))
 
 
@@ -151,20 +149,19 @@ def edits(a: str, b: str) -> int:
 
 
 def player(sound: np.ndarray, words: str) -> str:
-    """HTML that plays `sound` without a network, with `words` for who cannot hear it: 8 bits at 8 kHz.
+    """HTML that plays `sound` (8 bits, 8 kHz) without a network, with `words` for those who cannot hear it.
 
     Raises ValueError where `words` is empty.
     """
     if not words.strip():
-        raise ValueError("words must say what is to be heard, such as 'FOX in Morse code, no noise'.")
+        raise ValueError("words must say what the sound is, such as 'FOX in Morse code, no noise'.")
     full = np.fft.irfft(np.fft.rfft(sound), 2 * len(sound)) * 2  # 8,000 samples a second, same pitches
     levels = np.clip(128 + 40 * full / max(0.7, full.std()), 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1), file.setsampwidth(1), file.setframerate(2 * RATE)
         file.writeframes(levels.tobytes())
-    data = base64.b64encode(buffer.getvalue()).decode()
-    words = html.escape(words)
+    data, words = base64.b64encode(buffer.getvalue()).decode(), html.escape(words)
     return (
         f'<figure style="margin:0.5em 0"><figcaption>&#128266; {words}</figcaption>'
         f'<audio controls preload="metadata" aria-label="{words}" style="max-width:100%" '

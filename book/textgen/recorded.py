@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-HERE = Path(__file__).parent
+RESULTS = Path(__file__).with_name("results")
+WEIGHTS = Path(__file__).with_name("weights")
 
 
 def results(name: str) -> dict:
@@ -12,8 +13,8 @@ def results(name: str) -> dict:
     ``results("ladder")["rungs"]["GPT"]["bits_per_char"]``; ``results("pocket-gpt")`` has the figures of that model.
     Raises ValueError for a name that is not recorded.
     """
-    there = {path.stem: path for path in sorted(HERE.glob("results/*.json"))}
-    there |= {path.parent.name: path for path in sorted(HERE.glob("weights/*/figures.json"))}
+    there = {path.stem: path for path in sorted(RESULTS.glob("*.json"))}
+    there |= {path.parent.name: path for path in sorted(WEIGHTS.glob("*/figures.json"))}
     if name not in there:
         raise ValueError(f"name must be one of {', '.join(there)}, not {name!r}.")
     return json.loads(there[name].read_text(encoding="utf-8"))

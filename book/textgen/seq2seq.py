@@ -1,6 +1,6 @@
-"""The translator: an LSTM reads an English sentence, another LSTM writes the Spanish one (Sutskever et al. 2014).
+"""The translator: an LSTM encodes an English sentence, another decodes it into Spanish (Sutskever et al. 2014).
 
-Chapter 03 trains it as it is: all that the writer knows of the sentence is the reader's last state. Chapter 04 sets
+In chapter 03 all that the decoder knows of the sentence is the encoder's last state. Chapter 04 sets
 ``attention=True``: now each Spanish word may look back at every English one (Luong et al. 2015).
 """
 
@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -26,15 +25,13 @@ FILES = ("config.json", "model.safetensors", "english.json", "spanish.json")
 
 def sentences(n: int, seed: int = 0, split: str = "train") -> list[tuple[str, str]]:
     """`n` English sentences of Storyworld, each with the Spanish one; the splits never share a sentence."""
-    made = storyworld.documents(n, "pair", seed=seed, split=split)
-    return [(d.prompt[len("English: ") : -len(" Spanish:")], d.answer[1:]) for d in made]
+    return [(d.source, d.target) for d in storyworld.documents(n, "pair", seed=seed, split=split)]
 
 
 def quarters(pairs: Sequence[tuple[str, str]]) -> list[list[int]]:
-    """The places of the pairs in four groups of equal size, by words of English, the shortest first."""
+    """The indices of the pairs in four groups of equal size, by words of English, the shortest first."""
     order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0].split()))
-    cuts = [len(order) * k // 4 for k in range(5)]
-    return [order[a:b] for a, b in pairwise(cuts)]
+    return [order[len(order) * k // 4 : len(order) * (k + 1) // 4] for k in range(4)]
 
 
 class Pairs:
@@ -43,10 +40,10 @@ class Pairs:
     def __init__(self, train: list[tuple[str, str]], valid: list[tuple[str, str]]):
         """Take (English, Spanish) pairs; the vocabularies are the words of `train`."""
         self.english, self.spanish = (Tokenizer.word(side) for side in zip(*train))
-        self._rows = {"train": self.encode(train), "valid": self.encode(valid)}
+        self._splits = {"train": self.rows(train), "valid": self.rows(valid)}
 
-    def encode(self, pairs: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
-        """English (n, S) and Spanish (n, T + 1), padded with 0; the Spanish begins and ends with 0 as well."""
+    def rows(self, pairs: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
+        """English (n, S), padded with 0, and Spanish (n, T + 1), which begins and ends with 0, padded with -100."""
         english, spanish = zip(*pairs)
         sources = [torch.tensor(row) for row in self.english.encode_batch(english)]
         targets = [torch.tensor([0, *row, 0]) for row in self.spanish.encode_batch(spanish)]
@@ -54,20 +51,20 @@ class Pairs:
 
     def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
         """Draw pairs of "train" or "valid": source (B, S), ids (B, T), targets (B, T) with -100 where padded."""
-        source, target = self._rows[split]
+        source, target = self._splits[split]
         picked = torch.randint(len(source), (batch_size,), generator=generator)
         return batch_of(source[picked], target[picked])
 
 
 def batch_of(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Source, ids and targets out of rows of `Pairs.encode`, no wider than the longest of them."""
+    """Source, ids and targets from `Pairs.rows`, no wider than the longest row."""
     source, target = source[:, : (source != 0).sum(1).max()], target[:, : (target >= 0).sum(1).max()]
     return source, target[:, :-1].clamp(min=0), target[:, 1:]
 
 
 @dataclass(frozen=True)
 class TranslatorConfig:
-    """Settings of a Translator: the two vocabularies, numbers a word, numbers in each LSTM's memory."""
+    """Settings of a Translator: sizes of the two vocabularies, of an embedding and of each LSTM's state."""
 
     english: int
     spanish: int
@@ -92,22 +89,22 @@ class Translator(nn.Module):
 
     def forward(self, source: Tensor, ids: Tensor, targets: Tensor | None = None):
         """Logits (B, T, spanish) and the loss in nats per token, or None; source (B, S) is padded with 0."""
-        memory, state = self.read(source)
-        logits = self.write(ids, state, memory, source)[0]
+        memory, state = self.encode(source)
+        logits = self.decode(ids, state, memory, source)[0]
         return logits, loss_of(logits, targets)
 
-    def read(self, source: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The encoder's memory after each word (B, S, n_hidden), and its state (h, c) after each row's last."""
+    def encode(self, source: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The encoder's output at each word (B, S, n_hidden), and its state (h, c) after each row's last word."""
         lengths = (source != 0).sum(1).cpu()  # packing stops each row at its last word, not at the padding
         packed = pack_padded_sequence(self.english(source), lengths, True, enforce_sorted=False)
         memory, state = self.encoder(packed)
         return pad_packed_sequence(memory, batch_first=True)[0], state
 
-    def write(self, ids: Tensor, state, memory: Tensor, source: Tensor):
+    def decode(self, ids: Tensor, state, memory: Tensor, source: Tensor):
         """Logits (B, T, spanish) for what follows ids (B, T), the new state, and the attention or None.
 
         Attention (B, T, S) says how much each Spanish position looks at each English word; a row sums to 1. The
-        score is the dot product of both memories, divided by the root of their size (Vaswani et al. 2017).
+        score is the dot product of decoder and encoder output over the root of their size (Vaswani et al. 2017).
         """
         x, state = self.decoder(self.spanish(ids), state)  # (B, T, n_hidden)
         weights = None
@@ -120,11 +117,11 @@ class Translator(nn.Module):
     @torch.no_grad()
     def translate(self, source: Tensor, longest: int = 40) -> Tensor:
         """Greedy translation of source (B, S): ids (B, at most `longest`), 0 from where a sentence has ended."""
-        memory, state = self.read(source)
+        memory, state = self.encode(source)
         ids = torch.zeros(len(source), 1, dtype=torch.long, device=source.device)
         written, ended = [], torch.zeros_like(ids, dtype=torch.bool)
         while len(written) < longest and not ended.all():
-            logits, state, _ = self.write(ids, state, memory, source)
+            logits, state, _ = self.decode(ids, state, memory, source)
             ids = logits.argmax(-1).masked_fill(ended, 0)  # (B, 1)
             ended = ended | (ids == 0)
             written.append(ids)
@@ -146,13 +143,13 @@ def translate(model: Translator, english: Tokenizer, spanish: Tokenizer, text: s
 
 
 @torch.no_grad()
-def exact_match(model: Translator, data: Pairs, pairs: list[tuple[str, str]]) -> list[bool]:
-    """For each pair: is the greedy translation the right one, to the last word?
+def exact_hits(model: Translator, data: Pairs, pairs: list[tuple[str, str]]) -> list[bool]:
+    """For each pair, whether the greedy translation is right to the last word.
 
-    Greedy decoding writes the right sentence if and only if each of its tokens and the end is the first choice after
-    those before, so one pass over the right sentences decides.
+    Greedy decoding writes the right sentence if and only if each of its tokens and the end is the first choice given
+    those before, so one pass over the right sentences is enough.
     """
-    source, ids, targets = batch_of(*data.encode(pairs))
+    source, ids, targets = batch_of(*data.rows(pairs))
     best = model(source, ids)[0].argmax(-1)
     return ((best == targets) | (targets == -100)).all(dim=1).tolist()
 

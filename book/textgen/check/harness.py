@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
-
 REASONS = (
     "That is as it should be if you changed a setting. Otherwise: a GPU computes in bfloat16, and another version or "
     "machine rounds differently."

@@ -1,8 +1,9 @@
 """Storyworld: a small world of stories whose true entropy is known."""
 
-from .documents import KINDS, Document, canary, crawl, documents, noisy
+from .document import KINDS, Document, documents
 from .generator import Mention, Story, entropy, stories
 from .recogniser import Recognised, continuations, recognise
+from .web import canary, crawl, noisy
 from .world import World
 
 __all__ = ["KINDS", "Document", "Mention", "Recognised", "Story", "World", "canary", "continuations", "crawl"]

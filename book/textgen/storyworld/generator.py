@@ -15,9 +15,9 @@ SPLITS = {"train": range(2, 10), "valid": range(1, 2), "test": range(1)}
 
 
 class Mention(NamedTuple):
-    """A place where the story must name again what it named before.
+    """A place where the story can only repeat what it named before.
 
-    kind is "name", "object" or "colour"; text[start:end] is the word; distance counts the words since it was last said.
+    kind is "name", "object" or "colour"; text[start:end] is the word; distance counts the words since it was last used.
     """
 
     kind: str
@@ -76,20 +76,20 @@ class Story:
 
 
 def available(grammar: Grammar, bound: dict) -> list[tuple[tuple, tuple]]:
-    """The questions whose every name is bound: those of every plot, then those of this one."""
+    """The questions whose names are all bound: those of every plot, then those of this one."""
     pairs = grammar.questions["any"] + grammar.questions[bound["plot"]["text"]]
     return [(question, answer) for question, answer, names in pairs if names <= bound.keys()]
 
 
 class _Writer:
-    """Walks the grammar, choosing; keeps the pieces of text, the bits, what is bound and what each piece says."""
+    """Walks the grammar and makes its choices; keeps the pieces of text, the bits, and what each name is bound to."""
 
     def __init__(self, world: World, rng: random.Random, bound: dict | None = None):
         self.world, self.random, self.bound = world, rng.random, dict(bound or {})
         self.out, self.said, self.bits = [], [], 0.0
 
     def choose(self, odds: Odds) -> int:
-        """An index, by its odds; its surprise is added to the bits."""
+        """Draw an index by its odds, and add the bits that it costs."""
         index = bisect(odds.cumulative, self.random())
         self.bits += odds.bits[index]
         return index

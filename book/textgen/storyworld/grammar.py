@@ -19,7 +19,7 @@ PRONOUNS = {
 class Entry(dict):
     """One word or phrase with its attributes: `text` always, `she`, `colour`, `noun` or `answer` for some."""
 
-    __hash__ = object.__hash__  # an entry is itself, whatever its attributes
+    __hash__ = object.__hash__  # entries hash by identity: a dict has no hash of its own
 
     def __missing__(self, attribute: str) -> str:
         """A capitalised attribute is the attribute with a capital letter: {hero.She}, {spot.Text}."""
@@ -39,7 +39,7 @@ class Odds(NamedTuple):
 
 @lru_cache
 def odds(weights: tuple[float, ...]) -> Odds:
-    """The odds that these weights give; a choice of weight 0 is never taken."""
+    """The odds of these weights; a choice of weight 0 is never taken."""
     total = sum(weights)
     probabilities = tuple(w / total for w in weights)
     return Odds(
@@ -51,7 +51,7 @@ def odds(weights: tuple[float, ...]) -> Odds:
 
 @dataclass(frozen=True)
 class Text:
-    """Words written as they stand."""
+    """Words to write as they are."""
 
     text: str
 
@@ -100,9 +100,9 @@ class Ask:
     count: int
 
 
-@dataclass
+@dataclass(eq=False)  # a grammar is itself, whatever it holds: cheap to hash, as worlds must be
 class Grammar:
-    """Classes of words, rules, and questions with their answers and the names both speak of."""
+    """Classes of words, rules, and questions with their answers and the names that both use."""
 
     classes: dict[str, list[Entry]] = field(default_factory=dict)
     rules: dict[str, tuple] = field(default_factory=dict)
@@ -115,7 +115,7 @@ SAY = re.compile(r"(~)?(a )?(\w+)(?:\.(\w+))?$")
 
 
 def parse_rule(text: str, rules: dict[str, tuple]) -> tuple:
-    """Turn the text of a rule into a tuple of nodes; rules it names are put in its place.
+    """Turn the text of a rule into a tuple of nodes; the rules that it names are inlined.
 
     Raises:
         ValueError: a slot or a bracket that the language does not know.
@@ -175,7 +175,7 @@ def parse_rule(text: str, rules: dict[str, tuple]) -> tuple:
 
 
 def join_lines(text: str) -> str:
-    """A line break is one space, and nothing at the edge of a branch or before a note."""
+    """Make each line break one space, or nothing at the edge of a branch or before a note."""
     text = re.sub(r"(?<=[\[|])\s*\n\s*|\s*\n\s*(?=[\]|]|\{!)", "", text.strip())
     return re.sub(r"\s*\n\s*", " ", text)
 
@@ -201,7 +201,7 @@ def load(path: Path | None = None) -> Grammar:
         elif sign == "?":
             lines = [line.strip() for line in body.strip().split("\n")]
             grammar.questions[name] = [tuple(re.split(r"(?<=\?) ", line)) for line in lines]
-    while sources:  # a rule is parsed once all that it names are
+    while sources:  # a rule is parsed once all rules that it names are
         ready = [n for n, s in sources.items() if all(r in grammar.rules for r in re.findall(r"<(\w+)>", s))]
         if not ready:
             raise ValueError(

@@ -1,7 +1,7 @@
 """The recogniser: how probable is a text, is it grammatical, and what may come next.
 
-It shares the grammar with the generator and nothing else: it reads a text from the left, follows every derivation
-that could have written it, and adds up their probabilities.
+It shares the grammar with the generator and nothing else: it reads a text from left to right, follows every
+derivation that could have written it, and adds up their probabilities.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Recognised(NamedTuple):
 
 
 class _Reader:
-    """Reads one text; remembers how far any derivation came, and what it would have written at the end."""
+    """Reads one text; keeps how far any derivation got, and how those that reached its end would continue."""
 
     def __init__(self, text: str, world: World):
         self.text, self.world, self.reached = text, world, 0
@@ -43,7 +43,7 @@ class _Reader:
             self.reached = max(self.reached, position + len(piece))
             if len(piece) == len(words):
                 return position + len(piece)
-            self.next[words[len(piece) :]] += probability  # the text stops here: this is one way to go on
+            self.next[words[len(piece) :]] += probability  # the text stops here: this is one way to continue
         else:
             self.reached = max(self.reached, position + len(commonprefix([piece, words])))
         return None
@@ -87,7 +87,7 @@ class _Reader:
     def read_questions(
         self, count: int, rest: tuple, position: int, bound: dict, probability: float, asked=()
     ):
-        """Every way to close the story with `count` questions that were not asked yet."""
+        """Every way to end the story with `count` questions that were not asked yet."""
         if count == 0:
             yield from self.read(rest, position, bound, probability)
             return
@@ -99,7 +99,7 @@ class _Reader:
 
 
 def recognise(text: str, rule: str = "story", world: World | None = None) -> Recognised:
-    """Read a text by the grammar: its exact bits, summed over all derivations, and how far it is grammatical.
+    """Read a text by the grammar: its exact bits, from the sum over all derivations, and how far it is grammatical.
 
     Example: a generated story that names the wrong colour in its last answer has bits None and a fraction near 1.
     """
@@ -115,8 +115,8 @@ def recognise(text: str, rule: str = "story", world: World | None = None) -> Rec
 def continuations(text: str, rule: str = "story", world: World | None = None) -> dict[str, float]:
     """What the grammar can write next after `text`, with the true probability of each; {} when it can write nothing.
 
-    The probabilities are exact, given the text so far, and add up to one less the probability that the text ends
-    here. A piece of writing may be a word or a longer phrase.
+    The probabilities are exact, given the text so far, and add up to one minus the probability that the text
+    ends here. A continuation may be a word or a longer phrase.
     """
     world = world or World()
     reader = _Reader(text, world)

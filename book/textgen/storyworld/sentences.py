@@ -1,7 +1,7 @@
-"""Sentences by themselves: could some text of the grammar hold this one?
+"""Single sentences: could some text of the grammar contain this one?
 
-The recogniser of whole texts, told less: it may begin behind any sentence of the grammar, and a name that was
-given before is free, as nobody knows what the text said. Inside the sentence all must agree.
+This is the recogniser of whole texts with less to go on: it may start after any sentence of the grammar, and a name
+that an earlier sentence would have bound may stand for any entry of its classes. Within the sentence all must agree.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ CUT = re.compile(r'(?<=[.?!])(?= (?!A: ))|(?<=[.?!]")(?= )')  # a question keeps
 
 
 def split(text: str) -> list[str]:
-    """Cut a text into sentences, each with the blank before it; a question with its answer is one."""
+    """Cut a text into sentences, each with the space before it; a question with its answer is one."""
     return [piece for piece in CUT.split(text) if piece.strip()]
 
 
 class _SentenceReader(_Reader):
-    """A reader that stands in the middle of a text it has not read."""
+    """A reader that starts in the middle of a text, without knowing what came before."""
 
     def __init__(self, text: str, world: World, classes: dict[str, set[str]], plots: set[str]):
         super().__init__(text, world)
         self.classes, self.plots = classes, plots
 
     def read(self, nodes: tuple, position: int, bound: dict, probability: float):
-        """As in a whole text, but no fact is noted: whom it is about may be unknown."""
+        """As in a whole text, but notes are skipped: the names in them may be unknown."""
         while nodes and isinstance(nodes[0], Note):
             nodes = nodes[1:]
         yield from super().read(nodes, position, bound, probability)
 
     def ways(self, node: Text | Say | Draw, bound: dict) -> Iterator[tuple[str, float, dict]]:
-        """As in a whole text, and for a name that is not known yet every entry that it may stand for."""
+        """As in a whole text, and for an unknown name every entry that it may stand for."""
         if not isinstance(node, Say) or node.name in bound:
             yield from super().ways(node, bound)
             return
@@ -71,7 +71,7 @@ def beginnings(nodes: tuple, world: World, rest: tuple = ()) -> Iterator[tuple]:
 
 
 def every(nodes: tuple) -> Iterator:
-    """All nodes, those in the branches of choices too."""
+    """All nodes, including those in the branches of choices."""
     for node in nodes:
         yield node
         for branch in node.branches if isinstance(node, Choice) else ():
@@ -80,7 +80,7 @@ def every(nodes: tuple) -> Iterator:
 
 @lru_cache
 def parts(rule: str, world: World) -> tuple[list[tuple], dict[str, set[str]], set[str]]:
-    """Of a rule: where its sentences begin, the classes that each name may come from, and its plots."""
+    """Where the sentences of a rule begin, the classes that each name may come from, and its plots."""
     nodes = world.grammar.rules[rule]
     classes, plots = {}, {"any"}
     for node in every(nodes):
@@ -97,14 +97,14 @@ def parts(rule: str, world: World) -> tuple[list[tuple], dict[str, set[str]], se
 def is_sentence(text: str, rule: str = "story", world: World | None = None) -> bool:
     """Can the grammar write this sentence, one of those that `split` returns, somewhere in some text?
 
-    Example: `" Ada had a red hat from her uncle."` is one, whatever the story before; `"from his uncle."` is not.
+    Example: `" Ada had a red hat from her uncle."` is one, whatever came before; `"from his uncle."` is not.
     """
     world = world or World()
     starts, classes, plots = parts(rule, world)
     reader = _SentenceReader(text, world, classes, plots)
     for nodes in starts if END.search(text) else ():
         for _ in reader.read(nodes, 0, {}, 1.0):
-            pass  # `reached` is what counts: the text may go on behind the sentence
+            pass  # only `reached` counts: the rule may continue after the sentence
         if reader.reached == len(text):
             return True
     return False

@@ -1,4 +1,4 @@
-"""A world: the grammar with the knobs that later chapters turn."""
+"""A world: the grammar with the settings that later chapters change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .grammar import Entry, Grammar, Odds, load, odds, parse_entry
 
 @dataclass(frozen=True)
 class World:
-    """A version of Storyworld.
+    """A version of Storyworld. Worlds are equal when their settings are and they share one Grammar object.
 
     bias: how strongly jobs lean towards a pronoun. P(she | job) is (1 + bias) / 2 for the first half of the
         jobs and (1 - bias) / 2 for the second; 0 is a fair world, 1 a fully divided one.
@@ -24,10 +24,10 @@ class World:
     bias: float = 0.0
     pairs: frozenset[tuple[str, str]] | None = None
     classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    grammar: Grammar = field(default_factory=load, hash=False, compare=False, repr=False)
+    grammar: Grammar = field(default_factory=load, repr=False)
 
     def __post_init__(self):
-        """Refuse what no world can be."""
+        """Refuse a bias outside 0 to 1, and pairs that leave no thing."""
         if not 0 <= self.bias <= 1:
             raise ValueError(f"bias must lie between 0 (fair) and 1 (divided); got {self.bias}.")
         if not self.entries["thing"]:
@@ -54,7 +54,7 @@ class World:
     def options(
         self, kind: str, taken: tuple[str, ...] = (), pronoun: str | None = None
     ) -> tuple[list[Entry], Odds]:
-        """What a draw can give and the odds: entries of a class but those whose key is taken.
+        """What a draw can give, with the odds: the entries of a class except those whose key is taken.
 
         The key of a thing is its noun, so that "the kite" is never in doubt; that of other entries is their text.
         """
