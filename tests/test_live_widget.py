@@ -1,6 +1,6 @@
 """The model in JavaScript against the same model in Python, and `live` in a notebook and in a book build.
 
-One run of Node.js answers all questions about gpt.js; what Chromium makes of live.js is in test_live_site.py.
+One run of Node.js answers all questions about the model; what Chromium makes of the controls is in test_live_site.py.
 """
 
 import inspect
@@ -44,12 +44,14 @@ SETTINGS = [
 SLIDING = [("Once there was a quiet owl.", 400), ("Ada had a red kite. " * 60, 150)]
 HARNESS = """
 import fs from "node:fs";
-import * as G from "./fast.mjs";
-import * as plain from "./gpt.mjs";
+import * as G from "./joined.mjs";
+import * as alone from "./gpt.mjs";
 const ask = JSON.parse(fs.readFileSync("ask.json"));
-const read = (kind, name) => new kind.GPT(new Uint8Array(fs.readFileSync(name)));
-const models = Object.fromEntries([G, plain].flatMap((kind) =>
-  ask.models.map((name) => [kind === G ? name : `${name} plain`, read(kind, name)])));
+const bytes = (name) => new Uint8Array(fs.readFileSync(name));
+const models = Object.fromEntries(ask.models.flatMap((name) => [
+  [name, new G.GPT(bytes(name), G.simd)],
+  [`${name} plain`, new alone.GPT(bytes(name))],
+]));
 const gpt = models[ask.models[0]];
 const shared = gpt.cache(); // full of the text before, of another window
 const t = gpt.tokenizer;
@@ -62,7 +64,7 @@ const answer = {
     return { last: Array.from(last), logits, attention: cache.attention.map((w) => Array.from(w)) };
   }),
   texts: ask.texts.map(([prompt, settings]) => G.generate(gpt, prompt, settings, shared)),
-  plain: ask.texts.slice(0, 3).map(([prompt, settings]) => plain.generate(models["pocket plain"], prompt, settings)),
+  plain: ask.texts.slice(0, 3).map(([prompt, settings]) => G.generate(models["pocket plain"], prompt, settings)),
   inWebAssembly: [gpt, models["pocket plain"]].map(({ wte }) => wte.buffer.constructor.name + (wte.buffer === gpt.wpe.buffer)),
   filtered: ask.logits.map((row) => ask.settings.map((one) => Array.from(G.filtered(Float64Array.from(row), one)))),
   drawn: ask.logits.map((row) => ask.u.map((u) => G.draw(G.filtered(Float64Array.from(row)), u))),
@@ -71,6 +73,8 @@ const answer = {
   decoded: ask.ids.map((ids) => t.decode(ids)),
   pieces: ask.strings.map((text) => t.pieces(t.encode(text)).join("")),
 };
+delete globalThis.WebAssembly;
+answer.without = G.generate(new G.GPT(bytes("pocket"), G.simd), ...ask.texts[0]);
 fs.writeFileSync("answer.json", JSON.stringify(answer));
 """
 
@@ -185,9 +189,8 @@ def answer(pocket, question, tmp_path_factory):
     (folder / "pocket").write_bytes(pack.pack(*pocket))
     (folder / "odd").write_bytes(pack.pack(*odd_model()))
     (folder / "ask.json").write_text(json.dumps(question))
-    gpt, fast = ((live_widget.HERE / name).read_text() for name in ("gpt.js", "simd.js"))
-    (folder / "gpt.mjs").write_text(gpt)
-    (folder / "fast.mjs").write_text(gpt + fast)
+    (folder / "gpt.mjs").write_text(live_widget.script(("gpt.js",)))
+    (folder / "joined.mjs").write_text(live_widget.script(live_widget.MODEL))
     (folder / "harness.mjs").write_text(HARNESS)
     run = subprocess.run(["node", "harness.mjs"], cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -248,7 +251,7 @@ def test_every_text_is_that_of_generate(question, answer, pocket):
 
 def test_with_webassembly_and_without_the_same(answer):
     assert answer["inWebAssembly"] == ["ArrayBuffertrue", "ArrayBufferfalse"]  # one memory; an array each
-    assert answer["plain"] == answer["texts"][:3]
+    assert answer["plain"] == answer["texts"][:3] and answer["without"] == answer["texts"][0]
 
 
 def test_filters_and_draws_are_those_of_python(question, answer):
@@ -353,7 +356,9 @@ def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
     widget.text = "written in the browser"  # as the browser's message does
     assert w.text == "written in the browser"
     assert widget.weights == pack.pack(*pocket) and "model" not in widget.data
-    assert "export default { render };" in widget._esm and "\nimport " not in live_widget.script()
+    assert "export default { render };" in widget._esm and "\nimport " not in widget._esm
+    scripts = {path.relative_to(live_widget.HERE).as_posix() for path in live_widget.HERE.rglob("*.js")}
+    assert scripts - {"explore.js"} == {*live_widget.MODEL, *live_widget.CONTROLS}  # each is joined
 
 
 def test_without_anywidget_the_text_and_what_is_missing(notebook, pocket, monkeypatch):

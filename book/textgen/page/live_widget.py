@@ -1,7 +1,7 @@
 """The sampling controls: `live` lets a reader play with a model, in a notebook and in the published book.
 
-Both run gpt.js, simd.js and live.js, joined: an anywidget there, a script here. A model that gpt.js can run is handed to the
-browser; any other stays in Python, where `Live` answers what the browser asks.
+Both run the same JavaScript, joined by `script`: an anywidget there, a script here. A model that gpt.js can run is
+handed to the browser; any other stays in Python, where `Live` answers what the browser asks.
 """
 
 import json
@@ -21,6 +21,8 @@ from .explore_widget import describe, in_book
 from .pack import LARGEST, fits_browser, pack, shipped_name
 
 HERE = Path(__file__).parent
+MODEL = ("gpt.js", "sample.js", "simd.js")
+CONTROLS = tuple(f"live/{name}.js" for name in ("engines", "dom", "run", "panel", "heads", "call", "player"))
 
 
 def live(
@@ -84,9 +86,9 @@ def widget_class() -> type:
     return Player
 
 
-def script() -> str:
-    """Return gpt.js, simd.js and live.js as one ES module."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("gpt.js", "simd.js", "live.js"))
+def script(files: tuple[str, ...] = MODEL + CONTROLS) -> str:
+    """Return these files as one ES module, by default all that the controls need; `MODEL` alone writes text."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in files)
 
 
 class Live:
@@ -134,7 +136,7 @@ class Live:
         )
 
     def page(self) -> str:
-        """Return the block from which live.js makes the controls; without JavaScript it reads as text."""
+        """Return the block from which player.js makes the controls; without JavaScript it reads as text."""
         model = self.data["model"]
         return f"""<div class="textgen-live" data-model="{model}">
 {self._written()}
@@ -143,7 +145,7 @@ class Live:
 </div>"""
 
     def _answer(self, widget, question: dict, buffers: list) -> None:
-        """Answer live.js: the method `question["ask"]`, its result, or the one sentence of what is wrong."""
+        """Answer InPython of engines.js: the method `question["ask"]`, its result, or the one sentence of what is wrong."""
         answers = {"open": self._open, "encode": self._encode, "decode": self._decode}
         answers |= {"next": self._next, "look": self._look}
         self.model.eval()
