@@ -342,7 +342,38 @@ def test_in_the_book_the_model_must_ship(book, pocket):
         textgen.live(other, tokenizer, max_new_tokens=1)
     with pytest.raises(ValueError, match=r"^A browser runs a GPT .*, not this LSTM of [\d,]+; .*\.$"):
         textgen.live(textgen.LSTM(textgen.LSTMConfig()), tokenizer, max_new_tokens=1)
-    assert pack.shipped_name(model) == "pocket-gpt"
+
+
+def test_a_model_ships_as_it_is_or_not_at_all(monkeypatch):
+    model, tokenizer = textgen.load("pocket-gpt")
+    assert pack.shipped_name(pack.pack(model, tokenizer)) == "pocket-gpt"
+    with monkeypatch.context() as patch:  # the folders are read once
+        patch.setattr(pack.hub, "load", None)
+        assert pack.shipped_name(pack.pack(model, tokenizer)) == "pocket-gpt"
+    other_tokens = Tokenizer.bpe([story.text for story in storyworld.stories(50, seed=3)], vocab_size=301)
+    with pytest.raises(ValueError, match="must be one that ships"):
+        pack.shipped_name(pack.pack(model, other_tokens))
+    with torch.no_grad():
+        model.h[2].mlp.c_fc.weight[5, 7] *= 1 + 1e-6
+    with pytest.raises(ValueError, match="must be one that ships"):
+        pack.shipped_name(pack.pack(model, tokenizer))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("sums", [True, False])
+def test_a_damaged_folder_says_that_it_is_damaged(book, pocket, monkeypatch, tmp_path, name, sums):
+    for folder in ("pocket-gpt", "translator"):  # the second is no GPT
+        shutil.copytree(hub.WEIGHTS / folder, tmp_path / folder)
+        if not sums:
+            (tmp_path / folder / "SHA256SUMS").unlink()
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    damaged = tmp_path / "pocket-gpt" / name
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=rf"^\S*{name} is truncated or altered .*again\.$"):
+        textgen.live(*pocket, max_new_tokens=1)
+    damaged.write_bytes(content)  # the next call tries again
+    assert textgen.live(*pocket, max_new_tokens=1).data["model"] == "pocket-gpt"
 
 
 def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
@@ -439,6 +470,10 @@ def test_python_answers_what_the_controls_ask(notebook, rung):
     if rung == "GPT":
         attention = torch.stack([layer[0, :, 4, :5] for layer in model(row, return_attention=True)[2]])
         assert (looked[1].view_as(attention) - attention).abs().max() < 1e-5
+    for session in ("one", *map(str, range(20)), "one"):  # each opening of the page asks as a new session
+        (logits,) = ask(w, "next", session, ids[:4]).floats
+        assert (logits - want[3]).abs().max() < 1e-5
+    assert list(w._states) == ["19", "one"]
     error = ask(w, "encode", "Fox 7").reply["error"]
     assert "'7'" in error and "\n" not in error
 

@@ -23,6 +23,7 @@ from .pack import LARGEST, fits_browser, pack, shipped_name
 HERE = Path(__file__).parent
 MODEL = ("gpt.js", "sample.js", "simd.js")
 CONTROLS = tuple(f"live/{name}.js" for name in ("engines", "dom", "run", "panel", "heads", "call", "player"))
+SESSIONS = 2  # KV caches that are kept, one for each of two settings side by side
 
 
 def live(
@@ -99,8 +100,8 @@ class Live:
         self.model, self.tokenizer, self.data = model, tokenizer, data
         self._widget, self._states = None, {}
         if in_book():
-            self.data["model"] = shipped_name(model)
-            self.data["bytes"] = len(pack(model, tokenizer)) * 4 // 3
+            packed = pack(model, tokenizer)
+            self.data |= {"model": shipped_name(packed), "bytes": len(packed) * 4 // 3}
             return
         try:
             self._widget = widget_class()(data=data, text=data["texts"][0])
@@ -145,7 +146,7 @@ class Live:
 </div>"""
 
     def _answer(self, widget, question: dict, buffers: list) -> None:
-        """Answer InPython of engines.js: the method `question["ask"]`, its result, or the one sentence of what is wrong."""
+        """Answer InPython: the method `question["ask"]`, its result, or the one sentence of what is wrong."""
         answers = {"open": self._open, "encode": self._encode, "decode": self._decode}
         answers |= {"next": self._next, "look": self._look}
         self.model.eval()
@@ -172,12 +173,17 @@ class Live:
 
     @torch.inference_mode()
     def _next(self, session: str, ids: list[int]) -> list[Tensor]:
-        """Read `ids`, those that are new since the session's last question, and return the next logits (V,)."""
-        read, state = self._states.get(session, ([], None))
+        """Read the `ids` that are new since the session's last question, and return the next logits (V,).
+
+        Only the newest sessions keep their state; any other reads all its ids again.
+        """
+        read, state = self._states.pop(session, ([], None))
         if len(read) >= len(ids) or ids[: len(read)] != read:
             read, state = [], None
         logits, state = self.model.next(self._row(ids[len(read) :]), state)
-        self._states[session] = (ids, state)
+        self._states[session] = (ids, state)  # now the newest
+        for oldest in list(self._states)[:-SESSIONS]:
+            del self._states[oldest]
         return [logits[0]]
 
     @torch.inference_mode()
