@@ -622,6 +622,43 @@ def test_any_rung_lives_in_a_notebook_and_errors_are_sentences(page, monkeypatch
     assert "'7'" in said and said.endswith(".")
 
 
+HASTE = """async () => {
+  const busy = () => document.querySelector(".tl-runs").ariaBusy === "true";
+  const go = document.querySelector(".tl-go");
+  const still = async (wanted) => { while (busy() !== wanted) await new Promise((done) => setTimeout(done, 1)); };
+  go.click();
+  await still(true);
+  while (!document.querySelector(".tl-text [role=option]")) await new Promise((done) => setTimeout(done, 1));
+  const slider = document.querySelector(".tl-settings input");
+  slider.value--;
+  slider.dispatchEvent(new Event("input")); // while the first text is being written
+  await still(false);
+  document.querySelector("textarea").value = "Fox 7";
+  go.click(); // before the first text is announced
+  await still(true);
+  await still(false);
+}"""
+
+
+def test_in_python_a_hasty_reader_gets_text_and_errors_alike(page, monkeypatch):
+    """A setting moves while the first text is written, and a mistake follows before that text is announced."""
+    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
+    letters = Tokenizer.char(["abcdefghijklmnopqrstuvwxyz ."])
+    torch.manual_seed(0)
+    model = textgen.LSTM(textgen.LSTMConfig(vocab_size=len(letters))).eval()
+    w = textgen.live(model, letters, "a fox", max_new_tokens=40, seed=2)
+    in_notebook(page, w)
+    page.evaluate("""() => {
+      window.said = [];
+      const alert = document.querySelector("[role=alert]");
+      new MutationObserver(() => window.said.push(alert.textContent)).observe(alert, { childList: true });
+    }""")
+    page.evaluate(HASTE)
+    page.wait_for_timeout(500)
+    (said,) = [text for text in page.evaluate("window.said") if text]  # the mistake alone
+    assert "'7'" in said and page.get_by_role("alert").text_content() == said
+
+
 def test_every_page_of_the_book_with_controls_writes_what_python_writes(site, open_page, pocket):
     names = [path for path in sorted(site.glob("book/*.html")) if 'class="textgen-live"' in path.read_text()]
     assert "playground" in [path.stem for path in names]

@@ -1,6 +1,6 @@
 """The model in JavaScript against the same model in Python, and `live` in a notebook and in a book build.
 
-One run of Node.js answers all questions about gpt.js; what Chromium makes of live.js is in test_live_site.py.
+One run of Node.js answers all questions about the model; what Chromium makes of the controls is in test_live_site.py.
 """
 
 import inspect
@@ -44,12 +44,14 @@ SETTINGS = [
 SLIDING = [("Once there was a quiet owl.", 400), ("Ada had a red kite. " * 60, 150)]
 HARNESS = """
 import fs from "node:fs";
-import * as G from "./fast.mjs";
-import * as plain from "./gpt.mjs";
+import * as G from "./joined.mjs";
+import * as alone from "./gpt.mjs";
 const ask = JSON.parse(fs.readFileSync("ask.json"));
-const read = (kind, name) => new kind.GPT(new Uint8Array(fs.readFileSync(name)));
-const models = Object.fromEntries([G, plain].flatMap((kind) =>
-  ask.models.map((name) => [kind === G ? name : `${name} plain`, read(kind, name)])));
+const bytes = (name) => new Uint8Array(fs.readFileSync(name));
+const models = Object.fromEntries(ask.models.flatMap((name) => [
+  [name, new G.GPT(bytes(name), G.simd)],
+  [`${name} plain`, new alone.GPT(bytes(name))],
+]));
 const gpt = models[ask.models[0]];
 const shared = gpt.cache(); // full of the text before, of another window
 const t = gpt.tokenizer;
@@ -62,7 +64,7 @@ const answer = {
     return { last: Array.from(last), logits, attention: cache.attention.map((w) => Array.from(w)) };
   }),
   texts: ask.texts.map(([prompt, settings]) => G.generate(gpt, prompt, settings, shared)),
-  plain: ask.texts.slice(0, 3).map(([prompt, settings]) => plain.generate(models["pocket plain"], prompt, settings)),
+  plain: ask.texts.slice(0, 3).map(([prompt, settings]) => G.generate(models["pocket plain"], prompt, settings)),
   inWebAssembly: [gpt, models["pocket plain"]].map(({ wte }) => wte.buffer.constructor.name + (wte.buffer === gpt.wpe.buffer)),
   filtered: ask.logits.map((row) => ask.settings.map((one) => Array.from(G.filtered(Float64Array.from(row), one)))),
   drawn: ask.logits.map((row) => ask.u.map((u) => G.draw(G.filtered(Float64Array.from(row)), u))),
@@ -71,6 +73,8 @@ const answer = {
   decoded: ask.ids.map((ids) => t.decode(ids)),
   pieces: ask.strings.map((text) => t.pieces(t.encode(text)).join("")),
 };
+delete globalThis.WebAssembly;
+answer.without = G.generate(new G.GPT(bytes("pocket"), G.simd), ...ask.texts[0]);
 fs.writeFileSync("answer.json", JSON.stringify(answer));
 """
 
@@ -185,9 +189,8 @@ def answer(pocket, question, tmp_path_factory):
     (folder / "pocket").write_bytes(pack.pack(*pocket))
     (folder / "odd").write_bytes(pack.pack(*odd_model()))
     (folder / "ask.json").write_text(json.dumps(question))
-    gpt, fast = ((live_widget.HERE / name).read_text() for name in ("gpt.js", "simd.js"))
-    (folder / "gpt.mjs").write_text(gpt)
-    (folder / "fast.mjs").write_text(gpt + fast)
+    (folder / "gpt.mjs").write_text(live_widget.script(("gpt.js",)))
+    (folder / "joined.mjs").write_text(live_widget.script(live_widget.MODEL))
     (folder / "harness.mjs").write_text(HARNESS)
     run = subprocess.run(["node", "harness.mjs"], cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -248,7 +251,7 @@ def test_every_text_is_that_of_generate(question, answer, pocket):
 
 def test_with_webassembly_and_without_the_same(answer):
     assert answer["inWebAssembly"] == ["ArrayBuffertrue", "ArrayBufferfalse"]  # one memory; an array each
-    assert answer["plain"] == answer["texts"][:3]
+    assert answer["plain"] == answer["texts"][:3] and answer["without"] == answer["texts"][0]
 
 
 def test_filters_and_draws_are_those_of_python(question, answer):
@@ -339,7 +342,38 @@ def test_in_the_book_the_model_must_ship(book, pocket):
         textgen.live(other, tokenizer, max_new_tokens=1)
     with pytest.raises(ValueError, match=r"^A browser runs a GPT .*, not this LSTM of [\d,]+; .*\.$"):
         textgen.live(textgen.LSTM(textgen.LSTMConfig()), tokenizer, max_new_tokens=1)
-    assert pack.shipped_name(model) == "pocket-gpt"
+
+
+def test_a_model_ships_as_it_is_or_not_at_all(monkeypatch):
+    model, tokenizer = textgen.load("pocket-gpt")
+    assert pack.shipped_name(pack.pack(model, tokenizer)) == "pocket-gpt"
+    with monkeypatch.context() as patch:  # the folders are read once
+        patch.setattr(pack.hub, "load", None)
+        assert pack.shipped_name(pack.pack(model, tokenizer)) == "pocket-gpt"
+    other_tokens = Tokenizer.bpe([story.text for story in storyworld.stories(50, seed=3)], vocab_size=301)
+    with pytest.raises(ValueError, match="must be one that ships"):
+        pack.shipped_name(pack.pack(model, other_tokens))
+    with torch.no_grad():
+        model.h[2].mlp.c_fc.weight[5, 7] *= 1 + 1e-6
+    with pytest.raises(ValueError, match="must be one that ships"):
+        pack.shipped_name(pack.pack(model, tokenizer))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("sums", [True, False])
+def test_a_damaged_folder_says_that_it_is_damaged(book, pocket, monkeypatch, tmp_path, name, sums):
+    for folder in ("pocket-gpt", "translator"):  # the second is no GPT
+        shutil.copytree(hub.WEIGHTS / folder, tmp_path / folder)
+        if not sums:
+            (tmp_path / folder / "SHA256SUMS").unlink()
+    monkeypatch.setattr(hub, "WEIGHTS", tmp_path)
+    damaged = tmp_path / "pocket-gpt" / name
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=rf"^\S*{name} is truncated or altered .*again\.$"):
+        textgen.live(*pocket, max_new_tokens=1)
+    damaged.write_bytes(content)  # the next call tries again
+    assert textgen.live(*pocket, max_new_tokens=1).data["model"] == "pocket-gpt"
 
 
 def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
@@ -353,7 +387,9 @@ def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
     widget.text = "written in the browser"  # as the browser's message does
     assert w.text == "written in the browser"
     assert widget.weights == pack.pack(*pocket) and "model" not in widget.data
-    assert "export default { render };" in widget._esm and "\nimport " not in live_widget.script()
+    assert "export default { render };" in widget._esm and "\nimport " not in widget._esm
+    scripts = {path.relative_to(live_widget.HERE).as_posix() for path in live_widget.HERE.rglob("*.js")}
+    assert scripts - {"explore.js"} == {*live_widget.MODEL, *live_widget.CONTROLS}  # each is joined
 
 
 def test_without_anywidget_the_text_and_what_is_missing(notebook, pocket, monkeypatch):
@@ -434,6 +470,10 @@ def test_python_answers_what_the_controls_ask(notebook, rung):
     if rung == "GPT":
         attention = torch.stack([layer[0, :, 4, :5] for layer in model(row, return_attention=True)[2]])
         assert (looked[1].view_as(attention) - attention).abs().max() < 1e-5
+    for session in ("one", *map(str, range(20)), "one"):  # each opening of the page asks as a new session
+        (logits,) = ask(w, "next", session, ids[:4]).floats
+        assert (logits - want[3]).abs().max() < 1e-5
+    assert list(w._states) == ["19", "one"]
     error = ask(w, "encode", "Fox 7").reply["error"]
     assert "'7'" in error and "\n" not in error
 

@@ -23,8 +23,8 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--d
 
 # What both pages offer: load(), and write(n, greedy) -> the text. `n` tokens, whatever comes: no stop at the end.
 OURS = """<!doctype html><title>gpt.js</title><script type="module">
-import { GPT, generate } from "./gpt.js";
-window.load = async () => { window.gpt = new GPT(new Uint8Array(await (await fetch("pocket-gpt.safetensors")).arrayBuffer())); window.cache = gpt.cache(); };
+import { GPT, generate, simd } from "./gpt.js";
+window.load = async () => { window.gpt = new GPT(new Uint8Array(await (await fetch("pocket-gpt.safetensors")).arrayBuffer()), simd); window.cache = gpt.cache(); };
 window.write = (n, greedy) => generate(gpt, %s, { max_new_tokens: n, temperature: greedy ? 0 : 0.8, top_k: greedy ? null : 40, seed: 1, stop: false }, window.cache);
 window.there = true;
 </script>"""
@@ -77,12 +77,12 @@ def lay_out() -> None:
     block = textgen.live(*model, PROMPT, max_new_tokens=TOKENS, temperature=0.8, seed=1).page()
     textgen_book.publish_models(site / "_static", {"pocket-gpt"})
     shutil.copy(live_widget.HERE / "live.css", site / "_static/live.css")
-    (site / "gpt.js").write_text(
-        "".join((live_widget.HERE / name).read_text() for name in ("gpt.js", "simd.js"))
-    )
+    (site / "gpt.js").write_text(live_widget.script(live_widget.MODEL))
     (site / "pocket-gpt.safetensors").write_bytes(pack.pack(*model))
     head = '<link rel="stylesheet" href="_static/live.css"><script src="_static/live.js" defer></script>'
-    (site / "control.html").write_text(f'<!doctype html><html lang="en">{head}<main>{block}</main></html>')
+    (site / "control.html").write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8">{head}<main>{block}</main></html>'
+    )
     (site / "ours.html").write_text(OURS % json.dumps(PROMPT))
     for dtype in ("fp32", "q8"):
         (site / f"theirs-{dtype}.html").write_text(THEIRS % (dtype, json.dumps(PROMPT)))

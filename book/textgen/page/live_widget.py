@@ -1,7 +1,7 @@
 """The sampling controls: `live` lets a reader play with a model, in a notebook and in the published book.
 
-Both run gpt.js, simd.js and live.js, joined: an anywidget there, a script here. A model that gpt.js can run is handed to the
-browser; any other stays in Python, where `Live` answers what the browser asks.
+Both run the same JavaScript, joined by `script`: an anywidget there, a script here. A model that gpt.js can run is
+handed to the browser; any other stays in Python, where `Live` answers what the browser asks.
 """
 
 import json
@@ -21,6 +21,9 @@ from .explore_widget import describe, in_book
 from .pack import LARGEST, fits_browser, pack, shipped_name
 
 HERE = Path(__file__).parent
+MODEL = ("gpt.js", "sample.js", "simd.js")
+CONTROLS = tuple(f"live/{name}.js" for name in ("engines", "dom", "run", "panel", "heads", "call", "player"))
+SESSIONS = 2  # KV caches that are kept, one for each of two settings side by side
 
 
 def live(
@@ -84,9 +87,9 @@ def widget_class() -> type:
     return Player
 
 
-def script() -> str:
-    """Return gpt.js, simd.js and live.js as one ES module."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("gpt.js", "simd.js", "live.js"))
+def script(files: tuple[str, ...] = MODEL + CONTROLS) -> str:
+    """Return these files as one ES module, by default all that the controls need; `MODEL` alone writes text."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in files)
 
 
 class Live:
@@ -97,8 +100,8 @@ class Live:
         self.model, self.tokenizer, self.data = model, tokenizer, data
         self._widget, self._states = None, {}
         if in_book():
-            self.data["model"] = shipped_name(model)
-            self.data["bytes"] = len(pack(model, tokenizer)) * 4 // 3
+            packed = pack(model, tokenizer)
+            self.data |= {"model": shipped_name(packed), "bytes": len(packed) * 4 // 3}
             return
         try:
             self._widget = widget_class()(data=data, text=data["texts"][0])
@@ -134,7 +137,7 @@ class Live:
         )
 
     def page(self) -> str:
-        """Return the block from which live.js makes the controls; without JavaScript it reads as text."""
+        """Return the block from which player.js makes the controls; without JavaScript it reads as text."""
         model = self.data["model"]
         return f"""<div class="textgen-live" data-model="{model}">
 {self._written()}
@@ -143,7 +146,7 @@ class Live:
 </div>"""
 
     def _answer(self, widget, question: dict, buffers: list) -> None:
-        """Answer live.js: the method `question["ask"]`, its result, or the one sentence of what is wrong."""
+        """Answer InPython: the method `question["ask"]`, its result, or the one sentence of what is wrong."""
         answers = {"open": self._open, "encode": self._encode, "decode": self._decode}
         answers |= {"next": self._next, "look": self._look}
         self.model.eval()
@@ -170,12 +173,17 @@ class Live:
 
     @torch.inference_mode()
     def _next(self, session: str, ids: list[int]) -> list[Tensor]:
-        """Read `ids`, those that are new since the session's last question, and return the next logits (V,)."""
-        read, state = self._states.get(session, ([], None))
+        """Read the `ids` that are new since the session's last question, and return the next logits (V,).
+
+        Only the newest sessions keep their state; any other reads all its ids again.
+        """
+        read, state = self._states.pop(session, ([], None))
         if len(read) >= len(ids) or ids[: len(read)] != read:
             read, state = [], None
         logits, state = self.model.next(self._row(ids[len(read) :]), state)
-        self._states[session] = (ids, state)
+        self._states[session] = (ids, state)  # now the newest
+        for oldest in list(self._states)[:-SESSIONS]:
+            del self._states[oldest]
         return [logits[0]]
 
     @torch.inference_mode()

@@ -5,13 +5,15 @@ the page run one model, without any difference.
 """
 
 import json
-from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 
 import torch
 from safetensors.torch import save
 
 from .. import hub
+from ..files import read_parsed, verify
 from ..gpt import GPT
 from ..models import LanguageModel
 from ..tokenizer import Tokenizer
@@ -62,12 +64,24 @@ def pack(model: GPT, tokenizer: Tokenizer) -> bytes:
     return save(tensors, {"gpt": header})  # one entry: safetensors would write several in any order
 
 
-def shipped_name(model: GPT) -> str:
-    """Return the name under which the course ships these weights; raises ValueError where it does not."""
-    mine = model.state_dict()
-    for folder in sorted(path for path in hub.WEIGHTS.iterdir() if path.is_dir()):
-        with suppress(ValueError):  # not every model that ships is a GPT
-            theirs = GPT.from_pretrained(folder).state_dict()
-            if mine.keys() == theirs.keys() and all(torch.equal(mine[k].cpu(), theirs[k]) for k in mine):
-                return folder.name
+def shipped_name(packed: bytes) -> str:
+    """Return the name under which the course ships this packed model.
+
+    Raises ValueError where it does not ship, or where a folder of `hub.WEIGHTS` is damaged.
+    """
+    for name, shipped in packed_weights(hub.WEIGHTS).items():
+        if shipped == packed:
+            return name
     raise ValueError('In the book model must be one that ships with the course: load("pocket-gpt").')
+
+
+@cache
+def packed_weights(weights: Path) -> dict[str, bytes]:
+    """Return each GPT among these folders as `pack` writes it, by the folder's name; ValueError for a damaged one."""
+    packed = {}
+    for folder in sorted(path for path in weights.iterdir() if path.is_dir()):
+        verify(folder)
+        config = read_parsed(folder / "config.json", lambda content: dict(json.loads(content)))
+        if config.get("model_type") == "gpt2":
+            packed[folder.name] = pack(*hub.load(folder))
+    return packed
