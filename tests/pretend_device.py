@@ -69,6 +69,8 @@ class PretendDevice(TorchFunctionMode):
                 f"Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! ({name})"
             )
         result = func(*args, **kwargs)
+        if on and name in LENGTHS_ON_CPU:
+            return tuple(tag(part) if part.is_floating_point() else part for part in result)
         return tag(result) if on else result
 
     @staticmethod
@@ -112,16 +114,21 @@ def install() -> None:
     PretendDevice().__enter__()
 
 
-def shorten(steps: int = 2) -> None:
-    """Cut every training of `textgen.fit` to a few steps: where tensors are does not depend on how long it runs."""
+def shorten(steps: int = 2, stays: bool = False) -> None:
+    """Cut every training of `textgen.fit` to a few steps: where tensors are does not depend on how long it runs.
+
+    With `stays` a model is left on the pretend device, as `fit` did before it gave models back.
+    """
     import textgen
 
     fit = textgen.train.fit
 
     @functools.wraps(fit)
     def short(model, data, **options):
-        options["steps"] = min(steps, options.get("steps", steps))
-        options["eval_every"] = None
-        return fit(model, data, **options)
+        options |= {"steps": min(steps, options.get("steps", steps)), "eval_every": None}
+        history = fit(model, data, **options)
+        if stays:
+            model.to("cuda")
+        return history
 
     textgen.train.fit = textgen.fit = short

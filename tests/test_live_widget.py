@@ -263,7 +263,10 @@ def test_filters_and_draws_are_those_of_python(question, answer):
                 got, want = got.sort().values, want.sort().values
             assert torch.equal(got > 0, want > 0), settings
             assert (got - want).abs().max() < 1e-12
-        assert drawn == sample(row.expand(len(drawn), -1), torch.tensor(question["u"], dtype=torch.float64)).tolist()
+        assert (
+            drawn
+            == sample(row.expand(len(drawn), -1), torch.tensor(question["u"], dtype=torch.float64)).tolist()
+        )
     for seed, numbers in zip(question["seeds"], answer["uniforms"], strict=True):
         assert numbers == uniforms(seed, 50)[0].tolist()
 
