@@ -12,7 +12,9 @@ import json
 import math
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import common
@@ -27,6 +29,7 @@ from textgen.train import fit
 
 SHARES = {"story": 0.40, "intro": 0.10, "qa": 0.35, "pair": 0.06, "code": 0.07, "sum": 0.02}
 LONG = ("story", "intro")
+PARTS = 16
 UNTYPED = 0.2  # share of documents without the token of their kind, so that a bare prompt works too
 
 
@@ -38,6 +41,14 @@ def mixture(n: int, split: str, seed: int = 0, untyped: float = UNTYPED) -> dict
             bare = untyped and i % round(1 / untyped) == 0
             groups["long" if kind in LONG else "short"].append(replace(d, kind="bare") if bare else d)
     return groups
+
+
+def texts(n: int, seed: int) -> dict[str, list[Document]]:
+    """The training documents: `PARTS` mixtures with seeds of their own, made side by side."""
+    share, seeds = math.ceil(n / PARTS), range(PARTS * seed, PARTS * (seed + 1))
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        parts = list(pool.map(mixture, [share] * PARTS, ["train"] * PARTS, seeds))
+    return {group: [document for part in parts for document in part[group]] for group in parts[0]}
 
 
 class Mixture:
@@ -113,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
     a = options.parse_args(arguments)
 
     start = time.perf_counter()
-    train, valid = mixture(a.documents, "train", a.seed), mixture(2000, "valid", untyped=0)
+    train, valid = texts(a.documents, a.seed), mixture(2000, "valid", untyped=0)
     sample = [d.text for documents in train.values() for d in documents[:10_000]]
     kinds = [f"<|{kind}|>" for kind in storyworld.KINDS]
     tokenizer = Tokenizer.bpe(sample, vocab_size=a.vocab_size, specials=kinds)
@@ -125,7 +136,8 @@ def main(arguments: list[str] | None = None) -> None:
         flush=True,
     )
 
-    history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, checkpoint=a.checkpoint)
+    settings = {"checkpoint": a.checkpoint, "optimizer": "muon"}
+    history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, **settings)
     for step, seconds, loss in history.valid:
         print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")
     round_to_int8(model.cpu())

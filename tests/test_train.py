@@ -15,6 +15,7 @@ import textgen
 import torch
 from textgen import GPT, Bigram, BigramConfig, GPTConfig, train
 from textgen.checkpoint import FILE
+from textgen.gpt import SoftPrompt
 
 BOOK = Path(textgen.__file__).parents[1]
 
@@ -224,10 +225,47 @@ def test_the_learning_rate_rises_and_falls_to_zero():
 
 def test_weight_decay_spares_biases_and_norms():
     model = small_gpt()
-    decayed, spared = train.make_optimizer(model, 1e-3, 0.1, torch.device("cpu")).param_groups
+    (adamw,) = train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"), "adamw")
+    decayed, spared = adamw.param_groups
     assert decayed["weight_decay"] == 0.1 and spared["weight_decay"] == 0
     assert all(p.dim() == 2 for p in decayed["params"]) and all(p.dim() == 1 for p in spared["params"])
     assert len(decayed["params"]) + len(spared["params"]) == len(list(model.parameters()))
+
+
+def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest():
+    model = small_gpt(n_layer=2)
+    adamw, muon = train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"), "muon")
+    (rest,), (inside,) = adamw.param_groups, muon.param_groups
+    names = {id(p): name for name, p in model.named_parameters()}
+    taken = sorted(names[id(p)] for p in inside["params"])
+    parts = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    assert taken == sorted(f"h.{i}.{part}.weight" for i in (0, 1) for part in parts)
+    assert len(taken) + len(rest["params"]) == len(names) and rest["weight_decay"] == 0
+    assert (rest["highest"], inside["highest"]) == (1e-3, 7.5e-3)
+    for p in model.h.parameters():  # frozen, or a model without blocks: AdamW alone
+        p.requires_grad_(False)
+    assert len(train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"), "muon")) == 1
+    soft = SoftPrompt(model, torch.tensor([1, 2]))
+    assert len(train.make_optimizers(soft, 1e-3, 0.1, torch.device("cpu"), "muon")) == 1
+
+
+def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one_thread):
+    run = RUN | {"optimizer": "muon"}
+    whole = textgen.fit(small_gpt(), Sums(), **run)
+    assert whole.valid[-1][2] < 0.8 * whole.valid[0][2]
+    assert losses(whole) != losses(textgen.fit(small_gpt(), Sums(), **RUN))
+
+    def stop(history):
+        if len(history.train) == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, callback=stop, **run)
+    assert losses(textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **run)) == losses(whole)
+    with pytest.raises(ValueError, match="optimizer='muon', not 'adamw'"):
+        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
+    with pytest.raises(ValueError, match='optimizer must be "adamw" or "muon"'):
+        textgen.fit(small_gpt(), Sums(), optimizer="sgd")
 
 
 def test_large_models_learn_more_carefully():

@@ -8,20 +8,21 @@ from .files import replacing
 FILE = "checkpoint.safetensors"
 
 
-def save_checkpoint(folder, model, optimizer, run: dict, history: dict, step: int) -> None:
+def save_checkpoint(folder, model, optimizers: list, run: dict, history: dict, step: int) -> None:
     """Write the whole run to one safetensors file, which replaces the last one only when it is complete."""
     from safetensors.torch import save_file
 
     tensors = {f"model.{name}": tensor for name, tensor in named_tensors(model)}
-    for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
+    for n, optimizer in enumerate(optimizers):
+        for i, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{n}.{i}.{key}": value for key, value in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     meta = {"run": run, "step": step, "history": history}
     with replacing(Path(folder) / FILE) as scratch:
         save_file(tensors, scratch, metadata={"json": json.dumps(meta)})
 
 
-def load_checkpoint(folder, model, optimizer, run: dict) -> tuple[dict, int]:
+def load_checkpoint(folder, model, optimizers: list, run: dict) -> tuple[dict, int]:
     """Put a saved run's weights and optimiser state back; return its history and the steps it has done.
 
     Raises ValueError when the file cannot be read, or holds another run than `run` or another model.
@@ -48,15 +49,16 @@ def load_checkpoint(folder, model, optimizer, run: dict) -> tuple[dict, int]:
     if differ:
         hint = "name another folder, or delete that one to start afresh"
         raise ValueError(f"checkpoint {str(folder)!r} holds a run with {'; '.join(differ)}: {hint}.")
-    state: dict = {}
+    states: list[dict] = [{} for _ in optimizers]
     for name, tensor in tensors.items():
         kind, key = name.split(".", 1)
         if kind == "model":
             named[name].detach().copy_(tensor)
         else:
-            i, key = key.split(".")
-            state.setdefault(int(i), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            n, i, key = key.split(".")
+            states[int(n)].setdefault(int(i), {})[key] = tensor
+    for optimizer, state in zip(optimizers, states):
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     history = meta["history"]
     for split in ("train", "valid"):
         history[split] = [tuple(row) for row in history[split]]

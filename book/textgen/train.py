@@ -14,6 +14,7 @@ import torch
 from .checkpoint import FILE, load_checkpoint, save_checkpoint
 from .models import evaluating
 
+MUON = 7.5  # its learning rate, as a multiple of AdamW's
 READ_EVERY = 20  # steps between two readings of the loss: each makes a GPU wait
 
 
@@ -40,18 +41,20 @@ def fit(
     eval_rows: int = 256,
     block_size: int | None = None,
     weight_decay: float = 0.1,
+    optimizer: str = "adamw",
     callback: Callable[[History], None] | None = None,
 ) -> History:
     """Train `model` in place on `data`; it comes back in evaluation mode, on the device on which it came.
 
     `data.batch(split, batch_size, block_size, generator)` gives a tuple of tensors with one row a text and the
-    targets last (-100: not counted); `model(*batch)[1]` is the loss in nats per token. The optimiser is AdamW
-    (Loshchilov and Hutter 2019, arXiv:1711.05101); the learning rate rises over the first 8% of the steps
-    and then falls in a straight line to zero; gradients are clipped to global norm 1. Accelerate runs the same
+    targets last (-100: not counted); `model(*batch)[1]` is the loss in nats per token. The learning rate rises over
+    the first 8% of the steps and then falls in a straight line to zero; gradients are clipped to global norm 1. Accelerate runs the same
     loop on a CPU, on CUDA (in bfloat16), on MPS, and in several processes under `accelerate launch`, which
     share each batch between them.
 
     `lr`: the highest learning rate; by default 0.004, less for models above a million parameters.
+    `optimizer`: "adamw" (Loshchilov and Hutter 2019, arXiv:1711.05101), or "muon" (Jordan et al. 2024), which trains
+    the matrices inside a GPT's blocks at 7.5 times `lr` and leaves the rest to AdamW.
     `device`: "auto", "cpu", "cuda" or "mps". `block_size`: tokens a row, by default the model's own.
     `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
     goes on from there, to the same losses on the same number of threads.
@@ -79,9 +82,9 @@ def fit(
     block_size = block_size or getattr(getattr(model, "config", None), "block_size", None)
     first = data.batch("train", 1, block_size, torch.Generator().manual_seed(0))[0]  # to know the data again
     run = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "block_size": block_size}
-    run |= {"weight_decay": weight_decay, "data": zlib.crc32(first.numpy().tobytes())}
-    optimizer = make_optimizer(model, lr, weight_decay, accelerator.device)
-    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    run |= {"weight_decay": weight_decay, "optimizer": optimizer, "data": zlib.crc32(first.numpy().tobytes())}
+    made = make_optimizers(model, lr, weight_decay, accelerator.device, optimizer)
+    wrapped, *optimizers = accelerator.prepare(model, *made)
     history, start, pending = History(), 0, []
 
     def flush() -> None:
@@ -105,7 +108,7 @@ def fit(
         loss = evaluate(wrapped, data, block_size, eval_rows, batch_size)
         history.valid.append((step, history.seconds, loss))
         if checkpoint is not None and accelerator.is_main_process:
-            save_checkpoint(checkpoint, model, optimizer, run, vars(history), step)
+            save_checkpoint(checkpoint, model, optimizers, run, vars(history), step)
         if callback is not None and accelerator.is_main_process:
             callback(history)
         wrapped.train()
@@ -113,7 +116,7 @@ def fit(
 
     try:
         if checkpoint is not None and (Path(checkpoint) / FILE).exists():
-            saved, start = load_checkpoint(checkpoint, model, optimizer, run)
+            saved, start = load_checkpoint(checkpoint, model, optimizers, run)
             history = History(**saved)
         with progress_bar(steps, start, accelerator.is_local_main_process) as bar:
             began = time.perf_counter() - history.seconds
@@ -132,10 +135,11 @@ def fit(
                 loss = wrapped(*part)[1] * share
                 accelerator.backward(loss * world)  # `world`: gradients are averaged over the processes
                 accelerator.clip_grad_norm_(wrapped.parameters(), 1.0)
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * schedule(step, steps)
-                optimizer.step()
-                optimizer.zero_grad()
+                for one in optimizers:
+                    for group in one.param_groups:
+                        group["lr"] = group["highest"] * schedule(step, steps)
+                    one.step()
+                    one.zero_grad()
                 history.tokens += count
                 pending.append((step + 1, time.perf_counter() - began, loss.detach()))
                 bar.update()
@@ -175,12 +179,27 @@ def default_lr(model) -> float:
     return 4e-3 * min(1.0, (1e6 / max(1, sum(p.numel() for p in model.parameters()))) ** 0.5)
 
 
-def make_optimizer(model, lr: float, weight_decay: float, device: torch.device):
-    """AdamW that pulls matrices towards zero, but not biases and norms."""
+def make_optimizers(model, lr: float, weight_decay: float, device: torch.device, name: str) -> list:
+    """AdamW for all, or Muon for the matrices of the blocks and AdamW for the rest; "highest" is a group's rate.
+
+    Both pull towards zero what they multiply with, but AdamW not biases and norms, and beside Muon not embeddings.
+    """
+    if name not in ("adamw", "muon"):
+        raise ValueError(f'optimizer must be "adamw" or "muon", not {name!r}.')
     trained = [p for p in model.parameters() if p.requires_grad]
-    matrices, rest = [p for p in trained if p.dim() > 1], [p for p in trained if p.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=device.type in ("cpu", "cuda"))
+    blocks = getattr(model, "h", torch.nn.ModuleList()) if name == "muon" else torch.nn.ModuleList()
+    inside = {id(p) for p in blocks.parameters() if p.dim() == 2}
+    matrices, rest = [p for p in trained if id(p) in inside], [p for p in trained if id(p) not in inside]
+    decayed = [p for p in rest if p.dim() > 1 and not matrices]
+    others = [p for p in rest if p.dim() < 2 or matrices]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    fused = device.type in ("cpu", "cuda")
+    optimizers = [torch.optim.AdamW([g for g in groups if g["params"]], lr, betas=(0.9, 0.95), fused=fused)]
+    if matrices:
+        optimizers.append(torch.optim.Muon(matrices, MUON * lr, weight_decay, momentum=0.95))
+    for group in [group for one in optimizers for group in one.param_groups]:
+        group["highest"] = group["lr"]
+    return optimizers
 
 
 def make_accelerator(device: str):
