@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-from retarget import repository, retarget, source_files, spellings
+from conftest import ROOT
+from project import repository
+from retarget import retarget, source_files, spellings
+from toc import notebooks
 
 OWNER, NAME = "Ada-Lovelace", "stories.of-2"
 NEW = f"{OWNER}/{NAME}"  # joined here, so that the way back does not find it in this file
@@ -38,7 +38,7 @@ def test_no_old_address_is_left_and_nothing_else_changes(copy):
     assert before.keys() == after.keys()
     assert {name for name in before if before[name] != after[name]} == changed
     assert {Path("pyproject.toml"), Path("README.md"), Path("CITATION.cff")} <= changed
-    assert {path.relative_to(ROOT) for path in (ROOT / "book").glob("*.ipynb")} <= changed
+    assert {path.relative_to(ROOT) for path in notebooks()} <= changed
     owner = old.split("/")[0].encode()
     for name, text in after.items():
         assert not any(spelling.encode() in text for spelling in spellings(old)), name
