@@ -1,4 +1,4 @@
-"""Fixtures that several test files share: the built site, and a browser to read it in."""
+"""Fixtures that several test files share: the built site, a browser to read it in, and a small chapter."""
 
 import os
 import shutil
@@ -49,3 +49,24 @@ def browser():
             need(f"No browser; `playwright install chromium` brings one. {str(error).splitlines()[0]}")
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def textgen_in_kernels(monkeypatch) -> None:
+    """Kernels that start in a temporary folder find the package too."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "book"))
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Path:
+    """Return a small chapter as `make notebooks` leaves it."""
+    import execute
+    import nbformat
+    from small import chapter
+
+    path = tmp_path_factory.mktemp("book") / "09-sample.ipynb"
+    nbformat.write(chapter(), path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT / "book"))
+        execute.run(path)
+    return path

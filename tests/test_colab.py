@@ -16,15 +16,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from execute import setup_cell
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from project import ROOT, repository, version
+from retarget import source_files
+from toc import notebooks
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-from execute import setup_cell
-from retarget import repository, source_files
-
-NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 # What Colab had when this was written, where it could be read; pip chooses the rest to fit.
 COLAB = [
     "accelerate==1.13.0",
@@ -97,7 +95,7 @@ def from_here(tmp_path_factory):
         ["init", "-q", "-b", "main"],
         ["add", "-A"],
         ["commit", "-q", "-m", "copy"],
-        ["tag", "v0.1.0"],
+        ["tag", f"v{version()}"],
     ):
         subprocess.run([*git, *arguments], check=True)
     subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True)
@@ -157,7 +155,7 @@ PROOF = """import textgen
 print(textgen.__version__, textgen.__file__)"""
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, from_here, session):
     nb = nbformat.read(path, as_version=4)
     first = next(cell for cell in nb.cells if cell.cell_type == "code")
@@ -169,14 +167,14 @@ def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, f
     before = versions(colab)
     session(nb, path.name, from_here)
     after = versions(colab)
-    assert after.pop("text-generation-course") == "0.1.0"
+    assert after.pop("text-generation-course") == version()
     assert {name: after.get(name) for name in before} == before
     assert after.keys() - before.keys() <= {
         "anywidget",
         "psygnal",
     }  # for textgen.live, where Colab lacks them
-    version, home = proof.outputs[0].text.split()
-    assert version == "0.1.0" and Path(home).is_relative_to(colab.parents[1])
+    came, home = proof.outputs[0].text.split()
+    assert came == version() and Path(home).is_relative_to(colab.parents[1])
     package = ROOT / "book/textgen"
     files = [file.relative_to(package) for file in source_files(ROOT) if file.is_relative_to(package)]
     assert [file for file in files if not Path(home).parent.joinpath(file).exists()] == []

@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
+from execute import setup_cell
+from toc import notebooks
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -22,7 +23,7 @@ def test_links_within_the_repository_lead_somewhere():
 
 def test_every_notebook_is_in_the_table_with_its_colab_link():
     repository = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
-    for path in (ROOT / "book").glob("*.ipynb"):
+    for path in notebooks():
         assert f"](book/{path.name})" in README
         assert f"https://colab.research.google.com/github/{repository}/blob/main/book/{path.name}" in README
 
@@ -43,7 +44,10 @@ def test_one_version_everywhere():
     package = (ROOT / "book/textgen/__init__.py").read_text()
     assert f'__version__ = "{version}"' in package
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"@v{version}" in README and f"@v{version}" in (ROOT / "tools/execute.py").read_text()
+    tags = re.findall(
+        r"@v([\w.]+)", README + setup_cell() + "".join(path.read_text() for path in notebooks())
+    )
+    assert set(tags) == {version} and len(tags) == 2 + len(notebooks())
 
 
 @pytest.mark.parametrize("command", re.findall(r"`make (\w+)", (ROOT / "CONTRIBUTING.md").read_text()))

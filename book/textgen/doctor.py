@@ -19,7 +19,7 @@ from typing import NamedTuple
 PYTHON = (3, 11)
 # The least versions; a test holds them against pyproject.toml.
 NEEDED = """accelerate 1.0, anywidget 0.9.13, huggingface-hub 0.30, matplotlib 3.9, numpy 2.0, pillow 10.3, safetensors 0.5,
-scikit-learn 1.6, tokenizers 0.22, torch 2.6, tqdm 4.66, transformers 5.0"""
+scikit-learn 1.6, tokenizers 0.22, torch 2.9, tqdm 4.66, transformers 5.0"""
 WIDGETS = "7.7.1"
 NETWORK = "https://huggingface.co/robots.txt"
 
