@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+from retarget import source_files
 
 ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
@@ -25,6 +27,23 @@ QUIET = [
 def need(message: str) -> None:
     """Fail under CI, where everything must be there; elsewhere skip, and say so in pytest's summary."""
     pytest.fail(message, pytrace=False) if ON_CI else pytest.skip(message)
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy what git has of this checkout, or would have, into a folder, and make that a repository."""
+    for path in source_files(ROOT):
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    git(folder, "init", "-q", "-b", "main")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in a folder, whatever this machine's settings are."""
+    settings = ["user.name=test", "user.email=test@localhost", "core.autocrlf=false"]
+    command = ["git", *(word for one in settings for word in ("-c", one)), *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import copy_checkout, git
 from execute import setup_cell
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -84,21 +85,9 @@ def colab():
 @pytest.fixture(scope="module")
 def from_here(tmp_path_factory):
     """Environment variables by which git finds the repository's address in a bare repository of this checkout."""
-    folder = tmp_path_factory.mktemp("github")
-    work, bare = folder / "work", folder / "bare.git"
-    for path in source_files(ROOT):
-        target = work / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(work)]
-    for arguments in (
-        ["init", "-q", "-b", "main"],
-        ["add", "-A"],
-        ["commit", "-q", "-m", "copy"],
-        ["tag", f"v{version()}"],
-    ):
-        subprocess.run([*git, *arguments], check=True)
-    subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True)
+    work, bare = copy_checkout(tmp_path_factory.mktemp("work")), tmp_path_factory.mktemp("bare.git")
+    for command in ("add -A", "commit -q -m copy", f"tag v{version()}", f"clone -q --bare . {bare}"):
+        git(work, *command.split())
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{bare.as_uri()}.insteadOf",
@@ -212,12 +201,6 @@ def said_by(python, source, folder, variables=None):
 def test_without_network(colab, tmp_path):
     line = said_by(colab, setup_cell(), tmp_path, offline({}))
     assert line.startswith("textgen is not installed: connect to the network") and repository() in line
-
-
-def test_on_an_old_python(tmp_path):
-    old = "import sys; sys.version_info, sys.version = (3, 10, 4), '3.10.4 (main)'\n"
-    line = said_by(sys.executable, old + setup_cell(), tmp_path)
-    assert line == "This course needs Python 3.11 or newer, and this is 3.10.4: choose a newer one."
 
 
 def test_in_a_notebook_the_sentence_stands_alone(session):

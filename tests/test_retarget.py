@@ -1,12 +1,11 @@
 """`make retarget REPO=owner/name` changes the address everywhere, and nothing else."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, copy_checkout
 from project import repository
 from retarget import retarget, source_files, spellings
 from toc import notebooks
@@ -18,12 +17,7 @@ NEW = f"{OWNER}/{NAME}"  # joined here, so that the way back does not find it in
 @pytest.fixture
 def copy(tmp_path):
     """A copy of this checkout as a repository of its own."""
-    for path in source_files(ROOT):
-        target = tmp_path / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    return tmp_path
+    return copy_checkout(tmp_path)
 
 
 def contents(root):
