@@ -56,6 +56,14 @@ def site() -> Path:
 
 
 @pytest.fixture(scope="session")
+def pages(site) -> list[str]:
+    """Return every page of the site, as paths below its root."""
+    found = [path.relative_to(site).as_posix() for path in sorted(site.glob("book/**/*.html"))]
+    assert len(found) > 3
+    return [*found, "search.html", "genindex.html"]
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Start Chromium: Debian's or the user's own, else the one that `playwright install chromium` left."""
     from playwright.sync_api import Error, sync_playwright
