@@ -1,5 +1,5 @@
 # make book    build the book into _build/html        make serve   read it at http://localhost:8000
-# make test    everything that must hold              make rules   what the notebooks owe, in seconds
+# make test    everything that must hold              make rules   which rules a notebook breaks
 # make clean   remove what was built                  More in CONTRIBUTING.md.
 PYTHON ?= python3
 PORT ?= 8000

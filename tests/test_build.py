@@ -105,6 +105,8 @@ def test_a_changed_module_runs_the_pages_that_use_it(book):
 def test_another_version_of_a_library_runs_every_page(book):
     with open(book / "requirements.txt", "a") as file:
         file.write("# changed\n")
+    for page in (book / "_build/work/_build/.jupyter_cache/executed").iterdir():
+        shutil.rmtree(page)  # as a build leaves it that was killed while it dropped them
     assert ran(build(book)) == ["chapter", "other"]
 
 
@@ -143,6 +145,16 @@ def test_a_raising_cell_is_named_and_leaves_the_last_good_site(book):
     assert said in result.stderr.splitlines()
     assert "The last good site still stands" in result.stderr
     assert page(book) == before
+    (book / CHAPTER).write_text(good)
+
+
+def test_what_is_no_notebook_is_named(book):
+    good = (book / CHAPTER).read_text()
+    (book / CHAPTER).write_text("<<<<<<< HEAD\n" + good)
+    result = build(book)
+    assert result.returncode == 1
+    assert result.stderr.startswith("book/chapter.ipynb cannot be read as a notebook: ")
+    assert len(result.stderr.splitlines()) == 1
     (book / CHAPTER).write_text(good)
 
 

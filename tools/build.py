@@ -21,6 +21,7 @@ import nbformat
 import yaml
 from dependencies import Package
 from jupyter_cache import get_cache
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors import load_executor
 from project import ROOT
 from toc import notebooks
@@ -81,14 +82,21 @@ def write_stamps(stamps: dict) -> None:
     STAMPS.write_text(json.dumps(stamps))
 
 
+def code_of(path: Path, cache: JupyterCacheBase) -> str:
+    """Return the hash under which the cache knows a notebook: over its code cells. Ends here where it is no notebook."""
+    try:
+        return cache.create_hashed_notebook(nbformat.read(path, as_version=4))[1]
+    except ValueError as error:  # after a merge, for one
+        sys.exit(f"{path.relative_to(ROOT)} cannot be read as a notebook: {error}")
+
+
 def drop_stale(stamps: dict[str, str]) -> dict[str, str]:
     """Drop from the cache what no page of the book would write today, and return the pages' digests.
 
-    jupyter-cache knows a page by a hash of its cells, and so do the stamps; a digest is over what else decides its
-    outputs.
+    The stamps hold, for the hash of a page's code, the digest of what else decided its outputs when it ran.
     """
     cache, package = get_cache(CACHE), Package(ROOT / "book/textgen")
-    pages = {str(path): cache.create_hashed_notebook(nbformat.read(path, 4))[1] for path in notebooks()}
+    pages = {str(path): code_of(path, cache) for path in notebooks()}
     now = {code: package.digest(Path(path), ROOT / "requirements.txt") for path, code in pages.items()}
     for record in cache.list_project_records():
         if record.uri not in pages:  # deleted, renamed or no longer in _toc.yml

@@ -1,7 +1,7 @@
 """The rules that every notebook of the book keeps: `make rules`, or `python tools/rules.py NOTEBOOK...`.
 
-Prints each rule that is broken, a sentence each, in seconds: nothing is run. A chapter is a notebook whose name begins
-with its number; the others (storyworld) owe everything but the learning goals, exercises and checked figures.
+Prints each rule that is broken, one sentence each, in seconds: no cell is run. A chapter is a notebook whose name begins
+with its number; the others (storyworld) need no learning goals, exercises or checked figures.
 """
 
 from __future__ import annotations
