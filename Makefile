@@ -1,18 +1,17 @@
 # make book    build the book into _build/html        make serve   read it at http://localhost:8000
-# make test    everything that must hold              make clean   remove what was built
+# make test    everything that must hold              make rules   which rules a notebook breaks
+# make clean   remove what was built                  More in CONTRIBUTING.md.
 PYTHON ?= python3
 PORT ?= 8000
 PY := .venv/bin/python
 
-.PHONY: book serve test notebooks retarget clean
+.PHONY: book serve test rules notebooks retarget clean unusable
 
 book: .venv/.installed node_modules/.installed
 	@$(PY) tools/build.py
 
 serve:
-	@test -f _build/html/index.html || { echo "There is no book yet: run make book first."; exit 1; }
-	@echo "http://localhost:$(PORT) (Ctrl-C stops it)"
-	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	@$(PYTHON) tools/serve.py "$(PORT)"
 
 # $(call timed,name,command): run a group of tests and say how long it took
 timed = @start=$$(date +%s); $(2) && echo "[$(1): $$(($$(date +%s) - start)) s]"
@@ -23,11 +22,14 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-saniti
 test: .venv/.installed node_modules/.installed
 	$(call timed,style,$(PY) -m ruff check . && $(PY) -m ruff format --check .)
 	$(call timed,book,$(PY) tools/build.py)
-	$(call timed,notebooks,$(PYTEST) $(NBVAL) book)
+	$(call timed,notebooks,$(PYTEST) $(NBVAL) $$($(PY) tools/toc.py))
 	$(call timed,tests,$(PYTEST) tests/test_site.py tests/test_colab.py tests)  # the longest first
 
+rules: .venv/.installed
+	@ONLY="$(ONLY)" $(PY) tools/rules.py
+
 notebooks: .venv/.installed
-	@$(PY) tools/execute.py
+	@ONLY="$(ONLY)" $(PY) tools/execute.py
 
 retarget:
 	@$(PYTHON) tools/retarget.py "$(REPO)"
@@ -35,9 +37,11 @@ retarget:
 clean:
 	rm -rf _build
 
-.venv/.installed: requirements.txt
+# An environment that cannot run pip is made anew: its making was broken off, or its folder or its Python has moved.
+PIP_RUNS = .venv/bin/pip --version >/dev/null 2>&1
+.venv/.installed: requirements.txt $(shell $(PIP_RUNS) || echo unusable)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The book needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one, as in make book PYTHON=python3.12." % sys.version_info[:2] or 0)'
-	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PIP_RUNS) || $(PYTHON) -m venv --clear .venv
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 

@@ -16,15 +16,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import copy_checkout, git
+from execute import setup_cell
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from project import ROOT, repository, version
+from retarget import source_files
+from toc import notebooks
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-from execute import setup_cell
-from retarget import repository, source_files
-
-NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 # What Colab had when this was written, where it could be read; pip chooses the rest to fit.
 COLAB = [
     "accelerate==1.13.0",
@@ -86,21 +85,9 @@ def colab():
 @pytest.fixture(scope="module")
 def from_here(tmp_path_factory):
     """Environment variables by which git finds the repository's address in a bare repository of this checkout."""
-    folder = tmp_path_factory.mktemp("github")
-    work, bare = folder / "work", folder / "bare.git"
-    for path in source_files(ROOT):
-        target = work / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(work)]
-    for arguments in (
-        ["init", "-q", "-b", "main"],
-        ["add", "-A"],
-        ["commit", "-q", "-m", "copy"],
-        ["tag", "v0.1.0"],
-    ):
-        subprocess.run([*git, *arguments], check=True)
-    subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True)
+    work, bare = copy_checkout(tmp_path_factory.mktemp("work")), tmp_path_factory.mktemp("bare.git")
+    for command in ("add -A", "commit -q -m copy", f"tag v{version()}", f"clone -q --bare . {bare}"):
+        git(work, *command.split())
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{bare.as_uri()}.insteadOf",
@@ -157,7 +144,7 @@ PROOF = """import textgen
 print(textgen.__version__, textgen.__file__)"""
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, from_here, session):
     nb = nbformat.read(path, as_version=4)
     first = next(cell for cell in nb.cells if cell.cell_type == "code")
@@ -169,14 +156,14 @@ def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, f
     before = versions(colab)
     session(nb, path.name, from_here)
     after = versions(colab)
-    assert after.pop("text-generation-course") == "0.1.0"
+    assert after.pop("text-generation-course") == version()
     assert {name: after.get(name) for name in before} == before
     assert after.keys() - before.keys() <= {
         "anywidget",
         "psygnal",
     }  # for textgen.live, where Colab lacks them
-    version, home = proof.outputs[0].text.split()
-    assert version == "0.1.0" and Path(home).is_relative_to(colab.parents[1])
+    came, home = proof.outputs[0].text.split()
+    assert came == version() and Path(home).is_relative_to(colab.parents[1])
     package = ROOT / "book/textgen"
     files = [file.relative_to(package) for file in source_files(ROOT) if file.is_relative_to(package)]
     assert [file for file in files if not Path(home).parent.joinpath(file).exists()] == []
@@ -214,12 +201,6 @@ def said_by(python, source, folder, variables=None):
 def test_without_network(colab, tmp_path):
     line = said_by(colab, setup_cell(), tmp_path, offline({}))
     assert line.startswith("textgen is not installed: connect to the network") and repository() in line
-
-
-def test_on_an_old_python(tmp_path):
-    old = "import sys; sys.version_info, sys.version = (3, 10, 4), '3.10.4 (main)'\n"
-    line = said_by(sys.executable, old + setup_cell(), tmp_path)
-    assert line == "This course needs Python 3.11 or newer, and this is 3.10.4: choose a newer one."
 
 
 def test_in_a_notebook_the_sentence_stands_alone(session):

@@ -1,6 +1,7 @@
 """The doctor's findings are right, and each problem comes with one sentence on what to do."""
 
 import re
+import shutil
 import sys
 import time
 import tomllib
@@ -20,7 +21,7 @@ HEALTHY = {
     "device": doctor.Finding("device", "CPU"),
     "memory": doctor.Finding("memory", "8 GiB free"),
     "disk": doctor.Finding("disk", "9 GiB free"),
-    "weights": doctor.Finding("pocket-gpt", "there"),
+    "weights": doctor.Finding("weights", "pocket-gpt"),
     "network": doctor.Finding("network", "there"),
 }
 
@@ -135,12 +136,27 @@ def test_little_memory_little_disk_and_no_weights(monkeypatch, tmp_path):
     assert (doctor.memory().state, doctor.memory().found) == ("problem", "0.5 GiB free")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=2**29))
     assert (doctor.disk().state, doctor.disk().found) == ("note", "0.5 GiB free")
-    monkeypatch.setattr(doctor, "__file__", str(tmp_path / "doctor.py"))
-    assert doctor.weights().state == "problem"
-    weights = tmp_path / "weights" / "pocket-gpt" / "model.safetensors"
-    weights.parent.mkdir(parents=True)
-    weights.write_bytes(b"x")
+    monkeypatch.setattr(doctor, "WEIGHTS", tmp_path)
+    assert (doctor.weights().state, doctor.weights().found) == ("problem", "missing")
+    assert doctor.weights().advice.startswith("pocket-gpt's weights are missing: clone the repository")
+
+
+def test_the_weights_are_held_against_their_checksums(monkeypatch, tmp_path):
     assert doctor.weights().state == "ok"
+    assert doctor.weights().found == ", ".join(sorted(folder.name for folder in doctor.WEIGHTS.iterdir()))
+    monkeypatch.setattr(doctor, "WEIGHTS", shutil.copytree(doctor.WEIGHTS, tmp_path / "weights"))
+    config = doctor.WEIGHTS / "pocket-gpt/config.json"
+    whole = config.read_bytes()
+    config.write_bytes(whole.replace(b"\n", b"\r\n"))
+    damaged = doctor.weights()
+    assert (damaged.state, damaged.found) == ("problem", "damaged")
+    assert damaged.advice == (
+        f"{config} is truncated or altered (its SHA-256 is not as recorded): "
+        "clone the repository or install the package again."
+    )
+    config.write_bytes(whole)
+    (doctor.WEIGHTS / "translator/model.safetensors").unlink()
+    assert "translator/model.safetensors is missing: clone" in doctor.weights().advice
 
 
 def test_a_gpu_is_named(monkeypatch):

@@ -1,13 +1,17 @@
-"""`import textgen` is light, and every public name is where it should be."""
+"""`import textgen` is light, every public name is where it should be, and the wheel holds the package whole."""
 
 import os
 import subprocess
 import sys
 import tomllib
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import textgen
+from conftest import ROOT, copy_checkout, need
+from retarget import source_files
 
 BOOK = Path(textgen.__file__).parents[1]
 HEAVY = ["torch", "transformers", "tokenizers", "matplotlib", "sklearn", "ipywidgets", "accelerate", "pandas"]
@@ -86,3 +90,36 @@ def test_an_unknown_record_says_what_there_is():
 @pytest.mark.parametrize("name", ["seq2seq", "morse"])
 def test_a_module_that_few_need_comes_after_a_bare_import(name):
     assert python(f"import textgen; print(textgen.{name}.__name__)") == f"textgen.{name}"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Return the names in the wheel that pip builds of this checkout, without a network, and one more folder of scripts."""
+    if not all(map(find_spec, ("setuptools", "wheel"))):
+        need("A wheel is built with setuptools and wheel: run pip install setuptools wheel.")
+    work, out = copy_checkout(tmp_path_factory.mktemp("work")), tmp_path_factory.mktemp("wheel")
+    deep = work / "book/textgen/page/folder/inside/deep.js"  # a folder that is no package
+    deep.parent.mkdir(parents=True)
+    deep.touch()
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-q"]
+    done = subprocess.run([*command, "-w", out, work], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = out.iterdir()
+    return zipfile.ZipFile(built).namelist()
+
+
+def test_the_wheel_holds_the_package_whole(wheel):
+    """A lone notebook has nothing else: every module, script, style, weight and record is in it."""
+    inside = [path for path in source_files(ROOT) if path.is_relative_to(BOOK / "textgen")]
+    files = {path.relative_to(BOOK).as_posix() for path in inside}
+    kinds = {Path(name).suffix for name in files}
+    assert {".py", ".js", ".css", ".json", ".safetensors", ".txt", ".mplstyle"} <= kinds
+    assert files - set(wheel) == set()
+    assert "textgen/page/folder/inside/deep.js" in wheel
+
+
+def test_the_wheel_holds_nothing_else(wheel):
+    assert {name.split("/")[0] for name in wheel} == {
+        "textgen",
+        f"text_generation_course-{textgen.__version__}.dist-info",
+    }

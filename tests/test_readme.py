@@ -5,24 +5,29 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
+from execute import setup_cell
+from toc import notebooks
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+COMMANDS = re.findall(r"```bash.*?```", README + CONTRIBUTING, re.DOTALL)
+COMMANDS += re.findall(r"`[^`]+`", FENCE.sub("", README + CONTRIBUTING))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def test_links_within_the_repository_lead_somewhere():
-    for page in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+    for page in (README, CONTRIBUTING):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page):
             assert (ROOT / target).exists(), target
 
 
 def test_every_notebook_is_in_the_table_with_its_colab_link():
     repository = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
-    for path in (ROOT / "book").glob("*.ipynb"):
+    for path in notebooks():
         assert f"](book/{path.name})" in README
         assert f"https://colab.research.google.com/github/{repository}/blob/main/book/{path.name}" in README
 
@@ -43,12 +48,42 @@ def test_one_version_everywhere():
     package = (ROOT / "book/textgen/__init__.py").read_text()
     assert f'__version__ = "{version}"' in package
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"@v{version}" in README and f"@v{version}" in (ROOT / "tools/execute.py").read_text()
+    tags = re.findall(
+        r"@v([\w.]+)", README + setup_cell() + "".join(path.read_text() for path in notebooks())
+    )
+    assert set(tags) == {version} and len(tags) == 2 + len(notebooks())
 
 
-@pytest.mark.parametrize("command", re.findall(r"`make (\w+)", (ROOT / "CONTRIBUTING.md").read_text()))
+def test_every_notebook_has_its_card_on_the_welcome_page():
+    cards = re.findall(r"^:link: (\S+)$", (ROOT / "book/index.md").read_text(), re.MULTILINE)
+    pages = [path.stem for path in notebooks()]
+    assert [card for card in cards if card in pages] == pages  # in the book's order
+
+
+def named(page: str) -> list[str]:
+    """Return the files and folders of the repository that a page names in code; a name with NN stands for any."""
+    names = re.findall(r"`([\w./-]+)`", FENCE.sub("", page))
+    return [name for name in names if re.search(r"^[\w.]\S*/|\.(py|md|txt|toml|yml|cff)$", name)]
+
+
+@pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_every_file_named_exists(page):
+    names = named(page)
+    assert len(names) > 1
+    made = ("_build/", ".venv/")  # by make
+    patterns = [re.sub(r"NN|name(?=\.)", "*", name) for name in names if not name.startswith(made)]
+    assert [pattern for pattern in patterns if not any(ROOT.glob(pattern))] == []
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"\bmake (\w+)", "".join(COMMANDS)))))
 def test_every_make_command_named_exists(command):
     run = subprocess.run(
         ["make", "-n", command, "REPO=a/b"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_every_command_that_an_author_runs_is_named():
+    makefile = (ROOT / "Makefile").read_text()
+    (targets,) = re.findall(r"^\.PHONY: (.*) clean unusable$", makefile, re.MULTILINE)
+    assert set(targets.split()) == set(re.findall(r"^\| `make (\w+)", CONTRIBUTING, re.MULTILINE))

@@ -1,15 +1,14 @@
 """`make retarget REPO=owner/name` changes the address everywhere, and nothing else."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-from retarget import repository, retarget, source_files, spellings
+from conftest import ROOT, copy_checkout
+from project import repository
+from retarget import retarget, source_files, spellings
+from toc import notebooks
 
 OWNER, NAME = "Ada-Lovelace", "stories.of-2"
 NEW = f"{OWNER}/{NAME}"  # joined here, so that the way back does not find it in this file
@@ -18,12 +17,7 @@ NEW = f"{OWNER}/{NAME}"  # joined here, so that the way back does not find it in
 @pytest.fixture
 def copy(tmp_path):
     """A copy of this checkout as a repository of its own."""
-    for path in source_files(ROOT):
-        target = tmp_path / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    return tmp_path
+    return copy_checkout(tmp_path)
 
 
 def contents(root):
@@ -38,7 +32,7 @@ def test_no_old_address_is_left_and_nothing_else_changes(copy):
     assert before.keys() == after.keys()
     assert {name for name in before if before[name] != after[name]} == changed
     assert {Path("pyproject.toml"), Path("README.md"), Path("CITATION.cff")} <= changed
-    assert {path.relative_to(ROOT) for path in (ROOT / "book").glob("*.ipynb")} <= changed
+    assert {path.relative_to(ROOT) for path in notebooks()} <= changed
     owner = old.split("/")[0].encode()
     for name, text in after.items():
         assert not any(spelling.encode() in text for spelling in spellings(old)), name

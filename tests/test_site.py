@@ -3,11 +3,10 @@
 import functools
 import re
 from contextlib import contextmanager
-from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import REPOSITORY, ROOT, need
@@ -55,14 +54,6 @@ def address(site):
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def pages(site) -> list[str]:
-    """Return every page of the site, as paths below its root."""
-    found = [path.relative_to(site).as_posix() for path in sorted(site.glob("book/**/*.html"))]
-    assert len(found) > 3
-    return [*found, "search.html", "genindex.html"]
 
 
 @pytest.fixture(scope="module")
@@ -244,39 +235,6 @@ def test_buttons_lead_to_the_right_file(visits, address, site, chapters):
         assert REPOSITORY in links
         assert f"{address}/_sources/{file}" in links
         assert (site / "_sources" / file).read_bytes() == (ROOT / file).read_bytes()
-
-
-class Links(HTMLParser):
-    """Gather the addresses a page links to and the places in it that can be linked to."""
-
-    def __init__(self, path: Path):
-        super().__init__()
-        self.links, self.places = [], {""}
-        self.feed(path.read_text())
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.places.add(attributes.get("id"))
-        if tag == "a" and attributes.get("href"):
-            self.links.append(attributes["href"])
-
-
-def test_every_link_inside_the_book_arrives(site, pages):
-    parsed = {(site / name).resolve(): Links(site / name) for name in pages}
-    broken = []
-    for path, page in parsed.items():
-        for link in page.links:
-            parts = urlsplit(link)
-            if link.startswith(f"{REPOSITORY}/blob/main/book/"):
-                broken.append((path.name, link, "leaves the book for one of its own pages"))
-            if parts.scheme or parts.netloc:
-                continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            if not target.exists():
-                broken.append((path.name, link, "no such file"))
-            elif target in parsed and unquote(parts.fragment) not in parsed[target].places:
-                broken.append((path.name, link, "no such place"))
-    assert not broken
 
 
 def test_search_finds_the_glossary(browser, address):

@@ -1,8 +1,8 @@
 """Build the book: execute every chapter, check every link, and publish only what came through.
 
-Run as `python tools/build.py`, or through `make book`. First the chapters run (`build.py execute`), then
-Sphinx works in _build/work; the finished site takes the place of _build/html in one move, so that a build that
-fails leaves the last good site standing.
+Run as `python tools/build.py`, or through `make book`. First the chapters run that changed, or that rest on a module
+or a file that changed (`build.py execute`); then Sphinx works in _build/work. The finished site takes the place of
+_build/html in one move, so that a build that fails leaves the last good site standing.
 """
 
 from __future__ import annotations
@@ -17,22 +17,27 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import yaml
+from dependencies import Package
 from jupyter_cache import get_cache
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors import load_executor
+from project import ROOT
+from toc import notebooks
 
-ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "_build/work/_build"  # Jupyter Book adds the second _build itself
 SITE = ROOT / "_build/html"
+CACHE = WORK / ".jupyter_cache"
 STAMPS = ROOT / "_build/stamps.json"
 
-# What decides a chapter's outputs beside its own cells, and what decides the look of every page.
-PACKAGE = ["book/textgen", "requirements.txt"]
+# What may show on any page: when one of these changed, Sphinx reads all pages again, and runs none.
 FRAME = [
-    *PACKAGE,
+    "book/textgen",
     "book/_ext",
-    "tools",
     "book/_assets",
+    "tools",
+    "requirements.txt",
     "_config.yml",
     "_toc.yml",
     "pyproject.toml",
@@ -63,29 +68,57 @@ def digest(names: list[str]) -> str:
     return total.hexdigest()
 
 
-def read_stamps() -> dict[str, str]:
-    """Return the digests that the last builds left; empty when there are none to trust."""
+def read_stamps() -> dict:
+    """Return what the last build noted: the frame's digest, and the pages'; empty when there is none to trust."""
     try:
         return json.loads(STAMPS.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
 
 
-def write_stamps(stamps: dict[str, str]) -> None:
+def write_stamps(stamps: dict) -> None:
     """Keep the digests for the next build."""
     STAMPS.parent.mkdir(exist_ok=True)
     STAMPS.write_text(json.dumps(stamps))
 
 
+def code_of(path: Path, cache: JupyterCacheBase) -> str:
+    """Return the hash under which the cache knows a notebook: over its code cells. Ends here where it is no notebook."""
+    try:
+        return cache.create_hashed_notebook(nbformat.read(path, as_version=4))[1]
+    except ValueError as error:  # after a merge, for one
+        sys.exit(f"{path.relative_to(ROOT)} cannot be read as a notebook: {error}")
+
+
+def drop_stale(stamps: dict[str, str]) -> dict[str, str]:
+    """Drop from the cache what no page of the book would write today, and return the pages' digests.
+
+    The stamps hold, for the hash of a page's code, the digest of what else decided its outputs when it ran.
+    """
+    cache, package = get_cache(CACHE), Package(ROOT / "book/textgen")
+    pages = {str(path): code_of(path, cache) for path in notebooks()}
+    now = {code: package.digest(Path(path), ROOT / "requirements.txt") for path, code in pages.items()}
+    for record in cache.list_project_records():
+        if record.uri not in pages:  # deleted, renamed or no longer in _toc.yml
+            cache.remove_nb_from_project(record.pk)
+    try:
+        for record in cache.list_cache_records():
+            if now.get(record.hashkey, "gone") != stamps.get(record.hashkey):
+                cache.remove_cache(record.pk)
+    except KeyError:  # half a record, of a build that was killed here
+        cache.clear_cache()
+    return now
+
+
 def execute_chapters() -> None:
-    """Run the chapters that the cache does not hold yet, as many at a time as there are processors.
+    """Run the chapters that the cache does not hold, as many at a time as there are processors.
 
     Sphinx finds them there; one that raised it runs again, to name the cell.
     """
     os.environ["TEXTGEN_BOOK_BUILD"] = "1"  # as the extension does: pictures for the controls, not widgets
     os.environ["OMP_NUM_THREADS"] = "1"  # threads of two chapters would wait for each other's processors
-    cache = get_cache(WORK / ".jupyter_cache")
-    for path in sorted((ROOT / "book").glob("*.ipynb")):
+    cache = get_cache(CACHE)
+    for path in notebooks():
         cache.add_nb_to_project(str(path))
     if waiting := cache.list_unexecuted():
         print("Executing " + ", ".join(Path(record.uri).stem for record in waiting), flush=True)
@@ -122,15 +155,13 @@ def publish() -> None:
 def main() -> int:
     """Build and publish; return 0 when a new site stands."""
     start = time.perf_counter()
-    stamps, package = read_stamps(), digest(PACKAGE)
-    frame = digest(FRAME) + str((ROOT / "node_modules").exists())
-    if stamps.get("package") != package:  # the cache knows a chapter's cells, not the package they import
-        shutil.rmtree(WORK / ".jupyter_cache", ignore_errors=True)
+    stamps, frame = read_stamps(), digest(FRAME) + str((ROOT / "node_modules").exists())
+    pages = drop_stale(stamps.get("pages", {}))
     fresh = stamps.get("frame") != frame  # Sphinx does not notice a changed style sheet or extension
     if fresh:
         shutil.rmtree(WORK / "html", ignore_errors=True)
     # No frame yet: after a failure the next build reads every page again, and so repeats every warning.
-    write_stamps({"package": package})
+    write_stamps({"pages": pages})
 
     follow(sys.executable, __file__, "execute")
     book = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--path-output", "_build/work"]
@@ -141,7 +172,7 @@ def main() -> int:
         print(f"The book was not published. {kept}", file=sys.stderr)
         return 1
     publish()
-    write_stamps({"package": package, "frame": frame})
+    write_stamps({"pages": pages, "frame": frame})
     print(f"\nThe book is in {SITE.relative_to(ROOT)}/index.html ({time.perf_counter() - start:.0f} s).")
     print("Open that file in a browser, or run `make serve`.")
     if not (ROOT / "node_modules/mathjax").exists():

@@ -1,6 +1,6 @@
-"""Run the chapters in place and save their outputs: `make notebooks`, or `make notebooks ONLY=01` for some.
+"""Run the book's notebooks in place and save their outputs: `make notebooks`, or `make notebooks ONLY=01` for some.
 
-Every notebook runs from start to end in a fresh kernel with live widgets, and is written only when the whole run
+Every notebook that _toc.yml lists runs from start to end in a fresh kernel with live widgets, and is written only when the whole run
 succeeded. What is saved is what GitHub can show: the outputs' pictures and text, without widget state, timings or
 version numbers, so that a second run changes no more than what truly differs.
 """
@@ -16,30 +16,34 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from retarget import ROOT, repository
+from project import ROOT, repository, version
+from toc import notebooks
 
-BOOK = ROOT / "book"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
-# The first code cell of every notebook; written here once. Colab has all that textgen needs, so that pip adds
-# textgen alone. It comes from a tag: the copies that learners saved outlive what main is today.
+# The first code cell of every notebook; written here once. In a checkout it takes the package that lies there, from
+# whichever folder the kernel started in. Colab has all that textgen needs, so that pip adds textgen alone. It comes
+# from the tag of this version: the copies that learners saved outlive what main is today.
 SETUP = """\
 # Setup: finds the course's package, textgen, or installs it (on Colab, about 15 seconds).
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 if sys.version_info < (3, 11):
     sys.exit(f"This course needs Python 3.11 or newer, and this is {sys.version.split()[0]}: choose a newer one.")
+folders = [Path.cwd(), *Path.cwd().parents]
+sys.path[:0] = [f"{one}/book" for one in folders if (one / "book/textgen").is_dir()][:1]
 if importlib.util.find_spec("textgen") is None:
-    source = "git+https://github.com/REPOSITORY@v0.1.0"
+    source = "git+https://github.com/REPOSITORY@vVERSION"
     if subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], capture_output=True).returncode:
         sys.exit(f"textgen is not installed: connect to the network and run this again (pip install {source}).")"""
 
 
 def setup_cell(root: Path = ROOT) -> str:
-    """Return the setup cell, with the repository's address as pyproject.toml has it."""
-    return SETUP.replace("REPOSITORY", repository(root))
+    """Return the setup cell, with the repository's address and the version as pyproject.toml has them."""
+    return SETUP.replace("REPOSITORY", repository(root)).replace("VERSION", version(root))
 
 
 def refresh_setup(nb: nbformat.NotebookNode, root: Path = ROOT) -> None:
@@ -122,10 +126,10 @@ def run(path: Path, timeout: int = 600) -> tuple[float, float]:
 
 def main() -> int:
     """Run the notebooks whose names begin with the environment's ONLY, in order; return 0 when all succeeded."""
-    only = os.environ.get("ONLY", "")
-    paths = sorted(BOOK.glob(f"{only}*.ipynb"))
-    if not paths:
-        print(f"No notebook in book/ begins with ONLY={only}.", file=sys.stderr)
+    try:
+        paths = notebooks(only=os.environ.get("ONLY", ""))
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return 2
     os.environ.pop("TEXTGEN_BOOK_BUILD", None)  # live widgets, as the reader's kernel has them
     for path in paths:

@@ -1,7 +1,7 @@
 """Move the book to another repository: `make retarget REPO=owner/name`.
 
-The address has one home, pyproject.toml. Everything else that has to spell it out (the notebooks' setup cells and
-Colab badges, README, citation) is rewritten here, byte for byte, so that nothing but the address changes.
+The address has one home, pyproject.toml. Everything else that has to spell it out (links and setup cells of the
+notebooks, README, citation) is rewritten here, byte for byte, so that nothing but the address changes.
 """
 
 from __future__ import annotations
@@ -10,17 +10,11 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from project import ROOT, repository
+
 ADDRESS = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
-
-
-def repository(root: Path = ROOT) -> str:
-    """Return "owner/name" as pyproject.toml under `root` has it."""
-    with open(root / "pyproject.toml", "rb") as file:
-        return tomllib.load(file)["project"]["urls"]["Repository"].split("github.com/")[1].strip("/")
 
 
 def source_files(root: Path = ROOT) -> list[Path]:

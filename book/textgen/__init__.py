@@ -6,7 +6,7 @@ rest are imported by the module that needs them, at the moment you need it.
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = (
     "storyworld",

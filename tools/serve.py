@@ -1,0 +1,34 @@
+"""Show the built book on this machine: `make serve`, or `make serve PORT=8001`."""
+
+import errno
+import functools
+import os
+import sys
+from contextlib import suppress
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+SITE = Path(__file__).resolve().parents[1] / "_build/html"
+
+
+def main(port: str) -> str | None:
+    """Serve until Ctrl-C; return one sentence where that cannot be."""
+    if not (SITE / "index.html").is_file():
+        return "There is no book yet: run make book first."
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        return f"PORT must be a number from 1 to 65535, not {port!r}: make serve PORT=8001"
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(SITE))
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", int(port)), handler)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return f"Port {port} is taken: make serve PORT={int(port) % 65535 + 1}"
+        return f"Port {port} cannot be opened ({os.strerror(error.errno)}): make serve PORT=8001"
+    with server, suppress(KeyboardInterrupt):
+        print(f"http://localhost:{port} (Ctrl-C stops it)", flush=True)
+        server.serve_forever()
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
