@@ -1,11 +1,12 @@
 # make book    build the book into _build/html        make serve   read it at http://localhost:8000
 # make test    everything that must hold              make rules   which rules a notebook breaks
-# make clean   remove what was built                  More in CONTRIBUTING.md.
+# make gpu     pages and package on a GPU             make clean   remove what was built
+# More in CONTRIBUTING.md.
 PYTHON ?= python3
 PORT ?= 8000
 PY := .venv/bin/python
 
-.PHONY: book serve test rules notebooks retarget clean unusable
+.PHONY: book serve test gpu rules notebooks retarget clean unusable
 
 book: .venv/.installed node_modules/.installed
 	@$(PY) tools/build.py
@@ -16,7 +17,7 @@ serve:
 # $(call timed,name,command): run a group of tests and say how long it took
 timed = @start=$$(date +%s); $(2) && echo "[$(1): $$(($$(date +%s) - start)) s]"
 # Two files at a time, each on one thread: threads of two trainings would wait for each other's processors.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := TEXTGEN_STRICT=1 OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
 
 test: .venv/.installed node_modules/.installed
@@ -24,6 +25,10 @@ test: .venv/.installed node_modules/.installed
 	$(call timed,book,$(PY) tools/build.py)
 	$(call timed,notebooks,$(PYTEST) $(NBVAL) $$($(PY) tools/toc.py))
 	$(call timed,tests,$(PYTEST) tests/test_site.py tests/test_colab.py tests)  # the longest first
+
+# Where a GPU is; PY=python3 takes that Python, with what it has, instead of the book's environment.
+gpu:
+	@$(PY) bench/gpu.py
 
 rules: .venv/.installed
 	@ONLY="$(ONLY)" $(PY) tools/rules.py

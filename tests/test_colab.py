@@ -200,7 +200,7 @@ def said_by(python, source, folder, variables=None):
 
 def test_without_network(colab, tmp_path):
     line = said_by(colab, setup_cell(), tmp_path, offline({}))
-    assert line.startswith("textgen is not installed: connect to the network") and repository() in line
+    assert line.startswith("Connect to the network and run this again") and repository() in line
 
 
 def test_in_a_notebook_the_sentence_stands_alone(session):
@@ -208,7 +208,7 @@ def test_in_a_notebook_the_sentence_stands_alone(session):
     with pytest.raises(CellExecutionError):
         session(nb, "offline.ipynb", offline({}))
     (error,) = [output for output in nb.cells[0].outputs if output.output_type == "error"]
-    assert error.ename == "SystemExit" and error.evalue.startswith("textgen is not installed")
+    assert error.ename == "SystemExit" and error.evalue.startswith("Connect to the network")
     assert "Traceback" not in "".join(error.traceback)
 
 

@@ -33,6 +33,8 @@ BREAKS = {
     "a MyST directive": lambda nb: nb.cells[1].update(source=f"## {GOALS}\n\n```{{note}}\nx\n```"),
     "a picture without alt text": lambda nb: nb.cells[1].update(source=f"## {GOALS}\n\n![](line.png)"),
     "21 lines of code": lambda nb: nb.cells[3].update(source="\n\n# why\n".join(["x = 1"] * 21)),
+    "a line of 89 characters": lambda nb: nb.cells[3].update(source="x = " + "1" * 85),
+    "in the book alone": lambda nb: nb.cells[3].metadata.update(tags=["hide-input"]),
     "uses ipywidgets": lambda nb: nb.cells[3].update(source="from ipywidgets import interact"),
     "raised ValueError": lambda nb: nb.cells[3].outputs.append(
         nbformat.v4.new_output("error", ename="ValueError", evalue="", traceback=[])

@@ -55,4 +55,4 @@ def test_on_an_old_python(tmp_path):
     old = "import sys; sys.version_info, sys.version = (3, 10, 4), '3.10.4 (main)'\n"
     done = run(old + setup_cell(), tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "This course needs Python 3.11 or newer, and this is 3.10.4: choose a newer one.\n"
+    assert done.stderr == "This course needs Python 3.11 or newer, not 3.10.4.\n"

@@ -116,6 +116,7 @@ def execute_chapters() -> None:
     Sphinx finds them there; one that raised it runs again, to name the cell.
     """
     os.environ["TEXTGEN_BOOK_BUILD"] = "1"  # as the extension does: pictures for the controls, not widgets
+    os.environ["TEXTGEN_STRICT"] = "1"  # a figure off its record is an error here
     os.environ["OMP_NUM_THREADS"] = "1"  # threads of two chapters would wait for each other's processors
     cache = get_cache(CACHE)
     for path in notebooks():

@@ -8,6 +8,7 @@ version numbers, so that a second run changes no more than what truly differs.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -25,20 +26,25 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 # whichever folder the kernel started in. Colab has all that textgen needs, so that pip adds textgen alone. It comes
 # from the tag of this version: the copies that learners saved outlive what main is today.
 SETUP = """\
-# Setup: finds the course's package, textgen, or installs it (on Colab, about 15 seconds).
+# @title Setup: finds the course's package, textgen, or installs it (15 s on Colab)
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 if sys.version_info < (3, 11):
-    sys.exit(f"This course needs Python 3.11 or newer, and this is {sys.version.split()[0]}: choose a newer one.")
-folders = [Path.cwd(), *Path.cwd().parents]
-sys.path[:0] = [f"{one}/book" for one in folders if (one / "book/textgen").is_dir()][:1]
+    sys.exit(f"This course needs Python 3.11 or newer, not {sys.version.split()[0]}.")
+here = [Path.cwd(), *Path.cwd().parents]
+sys.path[:0] = [f"{one}/book" for one in here if (one / "book/textgen").is_dir()][:1]
 if importlib.util.find_spec("textgen") is None:
     source = "git+https://github.com/REPOSITORY@vVERSION"
-    if subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], capture_output=True).returncode:
-        sys.exit(f"textgen is not installed: connect to the network and run this again (pip install {source}).")"""
+    pip = [sys.executable, "-m", "pip", "install", "-q", source]
+    if subprocess.run(pip, capture_output=True).returncode:
+        sys.exit(f"Connect to the network and run this again (pip install {source}).")"""
+FOLDED = {
+    "cellView": "form",
+    "jupyter": {"source_hidden": True},
+}  # on Colab and in Jupyter; in the book: hide-input
 
 
 def setup_cell(root: Path = ROOT) -> str:
@@ -49,9 +55,10 @@ def setup_cell(root: Path = ROOT) -> str:
 def refresh_setup(nb: nbformat.NotebookNode, root: Path = ROOT) -> None:
     """Write the setup cell into `nb`. Raises ValueError where its first code cell is something else."""
     first = next((cell for cell in nb.cells if cell.cell_type == "code"), None)
-    if first is None or not first.source.startswith("# Setup"):
+    if first is None or not re.match("# (@title )?Setup", first.source):
         raise ValueError("the first code cell must be the setup cell: begin it with '# Setup'.")
     first.source = setup_cell(root)
+    first.metadata = nbformat.from_dict(FOLDED | {"tags": ["hide-input"]})
 
 
 def at_rest(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
@@ -132,6 +139,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     os.environ.pop("TEXTGEN_BOOK_BUILD", None)  # live widgets, as the reader's kernel has them
+    os.environ["TEXTGEN_STRICT"] = "1"  # a figure off its record is an error here
     for path in paths:
         try:
             seconds, size = run(path)

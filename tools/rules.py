@@ -20,6 +20,7 @@ from toc import notebooks
 
 GOALS = "What you will be able to do"
 CHECKED = "nbval-check-output"
+WIDEST = 88  # characters of a line of code
 MYST = {
     r"\{[\w:.-]+\}`": "a MyST role",
     r"^\s*(`{3,}|:{3,})\s*\{": "a MyST directive",
@@ -32,6 +33,13 @@ MYST = {
 def tags(cell: NotebookNode) -> list[str]:
     """Return a cell's tags."""
     return cell.metadata.get("tags", [])
+
+
+def folded(cell: NotebookNode) -> bool:
+    """Tell whether Colab and Jupyter fold the cell."""
+    return cell.metadata.get("cellView") == "form" and cell.metadata.get("jupyter", {}).get(
+        "source_hidden", False
+    )
 
 
 def text_of(cell: NotebookNode) -> str:
@@ -72,6 +80,10 @@ def cell_faults(number: int, cell: NotebookNode) -> Iterator[str]:
             yield f"cell {number} holds {name}: notebooks are plain Markdown"
     if cell.cell_type != "code":
         return
+    if wide := [line for line in cell.source.splitlines() if len(line) > WIDEST]:
+        yield f"cell {number} has a line of {len(wide[0])} characters, and the page shows {WIDEST}: {wide[0][:60]}..."
+    if "hide-input" in tags(cell) and not (folded(cell) and cell.source.startswith("# @title ")):
+        yield f"cell {number} is folded in the book alone: it needs '# @title' and what execute.FOLDED holds"
     if code_lines(cell) > 20:
         yield f"cell {number} has {code_lines(cell)} lines of code, and 20 are allowed"
     if (
@@ -113,8 +125,7 @@ def exercise_faults(code: list[NotebookNode]) -> Iterator[str]:
             continue
         if not text_of(solution).startswith("Right:"):
             yield f"{name}: its solution did not pass"
-        folded = solution.metadata.get("jupyter", {}).get("source_hidden")
-        if not folded or solution.metadata.get("cellView") != "form":
+        if not folded(solution):
             yield f"{name}: its solution needs cellView 'form' (Colab) and jupyter.source_hidden, to be folded"
         if CHECKED not in tags(stub) or CHECKED not in tags(solution):
             yield f"{name}: tag stub and solution {CHECKED}, so that every test run tries both"

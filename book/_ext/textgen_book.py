@@ -161,6 +161,7 @@ def drop_extension(app, name: str) -> None:
 def setup(app) -> dict:
     """Register everything with Sphinx."""
     os.environ["TEXTGEN_BOOK_BUILD"] = "1"  # here, so that every kind of build executes in the same life
+    os.environ["TEXTGEN_STRICT"] = "1"
     drop_extension(app, "sphinx_thebe")
     name_failing_cell(app)
     app.connect("config-inited", configure, priority=100)
