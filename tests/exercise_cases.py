@@ -1,4 +1,6 @@
-"""The tests that the checks of every page share: right answers, stubs, and known mistakes."""
+"""The tests that the checks of every page share: right answers, stubs, known mistakes, and their hints."""
+
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +10,10 @@ from textgen.check import Diagnosis
 
 def raises_not_implemented(*arguments):
     raise NotImplementedError
+
+
+def broken(*arguments):
+    raise KeyError("broken")
 
 
 STUBS = [lambda *a: None, lambda *a: NotImplemented, lambda *a: ..., raises_not_implemented]
@@ -46,8 +52,24 @@ def exercise_tests(right, wrong):
 
         @pytest.mark.parametrize(("check", "function", "words"), wrong, ids=names)
         def test_each_mistake_has_its_diagnosis(self, check, function, words):
-            with pytest.raises(Diagnosis, match=words) as told:
+            with pytest.raises(Diagnosis) as told:
                 check(function)
-            assert "\n" not in str(told.value)
+            diagnosis = str(told.value).partition(" Hint: ")[0]
+            assert diagnosis.startswith("Not yet. ") and re.search(words, diagnosis), diagnosis
+            assert "\n" not in diagnosis
+
+        @pytest.mark.parametrize(("check", "function"), dict(right).items(), ids=[c.__name__ for c in checks])
+        def test_a_reader_goes_on_with_two_hints(self, check, function, capsys, monkeypatch):
+            monkeypatch.delenv("TEXTGEN_STRICT")
+            for answer in (function, STUBS[0], broken, broken, broken, function, broken):
+                assert check(answer) is None
+            said = capsys.readouterr().out.splitlines()
+            praise, stub, first, second, third, *again = said
+            assert again == [praise, first] and third == second, said
+            assert first.startswith("Not yet. Your function raised KeyError: 'broken'. Hint: "), first
+            hint, more = (line.partition(" Hint: ")[2] for line in (first, second))
+            assert stub == f"Not written yet. Hint: {hint}"
+            assert more != hint and re.fullmatch(r"(?![A-Z][a-z]).+(?<!\.)[.?]", more), more
+            assert not re.search(r"[.?!] ", more), f"one sentence is enough: {more}"
 
     return Tests

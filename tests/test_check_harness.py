@@ -1,4 +1,4 @@
-"""What the checks are made of: figures, and answers of every kind that PyTorch has."""
+"""What the checks are made of: figures and claims, hints, and answers of every kind that PyTorch has."""
 
 import math
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from textgen import check
+from textgen.check.harness import exercise
 
 
 class Elsewhere(torch.Tensor):
@@ -56,42 +57,150 @@ def test_an_array_has_no_gradient_to_learn_from():
         check.prepend(lambda prompt, x: np.array([[*prompt.tolist(), *row] for row in x.tolist()]))
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    "value",
-    [
-        0.2131,
-        0.2049,
-        np.float32(0.21),
-        np.array(0.213),
-        torch.tensor(0.215),
-        torch.tensor(0.215, dtype=torch.bfloat16),
+@pytest.fixture
+def reader(monkeypatch):
+    """A reader's kernel: the tests' own is strict."""
+    monkeypatch.delenv("TEXTGEN_STRICT")
+
+
+FIGURES = [
+    (0.2131, 0.21, 0.01, "0.213 (on record: 0.21; they agree within 0.01)"),
+    (np.float32(0.21), 0.21, 0.01, "0.21 (on record: 0.21; they agree within 0.01)"),
+    (np.array(0.2149), 0.21, 0.01, "0.215 (on record: 0.21; they agree within 0.01)"),
+    (torch.tensor(0.215), 0.21, 0.01, "0.215 (on record: 0.21; they agree within 0.01)"),
+    (torch.tensor(0.215).bfloat16(), 0.21, 0.01, "0.215 (on record: 0.21; they agree within 0.01)"),
+    (
         torch.tensor([0.215], requires_grad=True),
-    ],
-    ids=lambda value: repr(value)[:40],
-)
-def test_figure_prints_one_line_without_this_runs_digits(value, capsys):
-    check.figure("GPT, bits per character", value, 0.21, within=0.01)
-    assert capsys.readouterr().out == "GPT, bits per character: 0.21 (this run agrees within 0.01)\n"
+        0.21,
+        0.01,
+        "0.215 (on record: 0.21; they agree within 0.01)",
+    ),
+    (957184, 957184, 0, "957,184 (on record: 957,184; they agree)"),
+    (torch.tensor(3), 3.0, 0, "3 (on record: 3; they agree)"),
+    (0.25, 0.25, 0, "0.25 (on record: 0.25; they agree)"),
+    (17, 16, 1, "17 (on record: 16; they agree within 1)"),
+    (1498.4, 1490, 12, "1,498 (on record: 1,490; they agree within 12)"),
+    (124.439808, 124, 0.5, "124.44 (on record: 124; they agree within 0.5)"),
+    (0.86234, 0.858, 0.1, "0.86 (on record: 0.858; they agree within 0.1)"),
+    (0.14713, 0.15, 0.004, "0.1471 (on record: 0.15; they agree within 0.004)"),
+    (-0.5, -0.5, 0.004, "-0.5 (on record: -0.5; they agree within 0.004)"),
+    (0.0625, 1 / 24, 0.04, "0.062 (on record: 0.041667; they agree within 0.04)"),
+    (2e-6, 1e-5, 1e-5, "2e-06 (on record: 1e-05; they agree within 1e-05)"),
+    (-3e-17, 0, 1e-5, "0 (on record: 0; they agree within 1e-05)"),
+    (6.1, 6, 0.1 + 0.2, "6.1 (on record: 6; they agree within 0.3)"),
+]
 
 
-def test_figure_accepts_an_exact_count(capsys):
-    check.figure("stories", 1200, 1200, within=0)
-    assert "1200" in capsys.readouterr().out
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("value", "record", "within", "line"), FIGURES, ids=repr)
+def test_figure_prints_this_run_the_record_and_the_verdict(value, record, within, line, capsys):
+    check.figure("GPT, bits per character", value, record, within)
+    assert capsys.readouterr().out == f"GPT, bits per character: {line}\n"
 
 
-def test_figure_says_both_numbers_where_they_disagree():
-    told = "loss: this run gives 0.25, the recorded figure is 0.21, .* 0.01"
-    with pytest.raises(AssertionError, match=told):
-        check.figure("loss", torch.tensor(0.25, requires_grad=True), 0.21, within=0.01)
+OFF = [
+    (0.25, "0.25"),
+    (torch.tensor(0.25, requires_grad=True), "0.25"),
+    (np.mean([math.nan]), "nan"),
+    (-math.inf, "-inf"),
+    (None, "None"),
+    ("0.21", "'0.21'"),
+    (True, "True"),
+    ([0.21, 0.21], "[0.21, 0.21]"),
+    (np.ones(2), "array([1., 1.])"),
+    (torch.ones(2), "tensor([1., 1.])"),
+    (torch.ones(2, requires_grad=True), "tensor([1., 1.], requires_grad=True)"),
+]
 
 
-NO_NUMBERS = [math.nan, math.inf, None, "0.21", True, [0.21, 0.21], 10**400, np.ones(2), torch.ones(2)]
+@pytest.mark.parametrize(("value", "shown"), OFF, ids=repr)
+def test_a_figure_off_its_record_fails_in_a_strict_run_alone(value, shown, capsys, request):
+    line = f"loss: {shown} (on record: 0.21; they differ by more than 0.01)"
+    with pytest.raises(AssertionError) as told:
+        check.figure("loss", value, 0.21, within=0.01)
+    assert str(told.value) == line and not capsys.readouterr().out
+    request.getfixturevalue("reader")
+    check.figure("loss", value, 0.21, within=0.01)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{line}\n    That is as it should be if you changed a setting."), said
+
+
+def test_a_figure_too_large_for_a_float_is_off_its_record():
+    with pytest.raises(AssertionError, match=r"they differ by more than 10\)$"):
+        check.figure("loss", 10**400, 0.21, within=10)
+
+
+def test_a_count_off_its_record_by_nothing_to_speak_of_shows_every_digit(reader, capsys):
+    check.figure("count", 0.1 + 0.2, 0.3, within=0)
+    said = capsys.readouterr().out
+    assert said.startswith("count: 0.30000000000000004 (on record: 0.3; they differ)\n"), said
+
+
+@pytest.mark.parametrize("kind", [bool, np.bool_, torch.tensor])
+def test_a_claim_that_fails_stops_a_strict_run_alone(kind, capsys, request):
+    check.claim("GPT beats the LSTM", kind(True))
+    assert capsys.readouterr().out == "GPT beats the LSTM: true in this run\n"
+    with pytest.raises(AssertionError, match="^GPT beats the LSTM: not true in this run$"):
+        check.claim("GPT beats the LSTM", kind(False))
+    request.getfixturevalue("reader")
+    check.claim("GPT beats the LSTM", kind(False))
+    said = capsys.readouterr().out
+    assert said.startswith("GPT beats the LSTM: not true in this run\n    That is as it should be"), said
+
+
+def doubling():
+    @exercise(hint="think of pairs.", more="add x to itself.", praise="Right: twice.")
+    def double(call):
+        return None if call(2) == 4 else "Twice 2 is 4."
+
+    return double
+
+
+def right(x):
+    return x + x
+
+
+def wrong(x):
+    return x
+
+
+FIRST, SECOND = (f"Not yet. Twice 2 is 4. Hint: {hint}" for hint in ("think of pairs.", "add x to itself."))
+
+
+@pytest.mark.parametrize("strict", ["1", "0"])
+def test_the_second_wrong_answer_in_a_row_gets_the_second_hint(strict, capsys, monkeypatch):
+    monkeypatch.setenv("TEXTGEN_STRICT", strict)
+
+    def says(check_it, function):
+        try:
+            check_it(function)
+        except check.Diagnosis as error:
+            assert strict == "1"
+            return str(error)
+        return capsys.readouterr().out.strip()
+
+    double, other = doubling(), doubling()
+    assert [says(double, wrong) for _ in range(3)] == [FIRST, SECOND, SECOND]
+    assert says(other, wrong) == FIRST  # each exercise counts its own
+    assert says(double, lambda x: None) == "Not written yet. Hint: think of pairs."
+    said = [says(double, answer) for answer in (wrong, right, wrong, wrong)]
+    assert said == [SECOND, "Right: twice.", FIRST, SECOND]
 
 
 @pytest.mark.parametrize(
-    "value", [*NO_NUMBERS, torch.ones(2, requires_grad=True)], ids=lambda value: repr(value)[:40]
+    ("function", "diagnosis"),
+    [
+        (wrong, "Twice 2 is 4."),
+        (lambda x: 1 / 0, "Your function raised ZeroDivisionError: division by zero."),
+        (lambda x: torch.ones(3).view(2, 2), "Your function raised RuntimeError: shape"),
+        (lambda x: torch.ones(4, device="meta"), "Your function should return numbers: "),
+    ],
 )
-def test_figure_refuses_what_is_no_finite_number(value):
-    with pytest.raises(AssertionError, match="a finite number near 0.21 was expected"):
-        check.figure("loss", value, 0.21, within=10)
+def test_a_wrong_answer_raises_in_a_strict_run_alone(function, diagnosis, capsys, request):
+    with pytest.raises(check.Diagnosis) as told:
+        doubling()(function)
+    assert str(told.value).startswith(f"Not yet. {diagnosis}")
+    assert not capsys.readouterr().out
+    request.getfixturevalue("reader")
+    assert doubling()(function) is None
+    assert capsys.readouterr().out == f"{told.value}\n"

@@ -20,6 +20,7 @@ from toc import notebooks
 
 GOALS = "What you will be able to do"
 CHECKED = "nbval-check-output"
+FIGURE = re.compile(r": (\S+) \(on record: (\S+); they agree(?: within (\S+))?\)$", re.MULTILINE)
 WIDEST = 88  # characters of a line of code
 MYST = {
     r"\{[\w:.-]+\}`": "a MyST role",
@@ -103,6 +104,10 @@ def cell_faults(number: int, cell: NotebookNode) -> Iterator[str]:
             yield f"cell {number} shows a picture without alt text"
         if re.search(r"site-packages|/(home|Users|root|tmp)/", json.dumps(output)):
             yield f"cell {number} shows a path of the machine it ran on"
+    for figure in FIGURE.findall(text_of(cell)):  # nbval masks the first number
+        value, record, within = (float(part.replace(",", "") or 0) for part in figure)
+        if not abs(value - record) <= 1.1 * within:  # both were rounded
+            yield f"cell {number} was saved with {value} for a figure that agrees with {record} within {within}"
     if CHECKED in tags(cell):
         if not text_of(cell):
             yield f"cell {number} is tagged {CHECKED} and was saved without text, so nbval checks nothing"

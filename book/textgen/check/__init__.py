@@ -1,8 +1,9 @@
 """Checks that a chapter and its exercises run on themselves.
 
-`figure` compares a number in the prose with this run. Every other check takes a learner's function, tries it
-on small cases and answers in one sentence: a hint for a stub, praise for what is right, a diagnosis otherwise.
-Each page of the book has a module of checks here, written with `exercise` and `compare`.
+`figure` holds a number of this run against the one on record, and `claim` says whether a comparison holds in it.
+Every other check takes a learner's function, tries it on small cases and answers in one sentence: a hint for a stub,
+praise for what is right, a diagnosis and a hint otherwise. With TEXTGEN_STRICT=1 in the environment, as when the book
+is tested, what does not hold is raised. Each page has a module of checks here, written with `exercise` and `compare`.
 """
 
 from .ch01_logistic_regression import bigram_counts, cross_entropy, gradient, pareto_keep, sigmoid

@@ -10,6 +10,7 @@ from .harness import attempt, compare, exercise, ignored_rng, logistic, near
 
 @exercise(
     hint="start from 1 / (1 + np.exp(-z)), and look at what overflows for z = -1000.",
+    more="np.exp(-np.abs(z)) is never above 1: write the sigmoid with it for z >= 0 and for z < 0, and let np.where choose.",
     praise="Right: your sigmoid takes numbers and arrays, and does not overflow at -1000 or 1000.",
 )
 def sigmoid(call: Callable) -> str | None:
@@ -36,6 +37,7 @@ def sigmoid(call: Callable) -> str | None:
 
 @exercise(
     hint="what happened had probability p where y is 1, and 1 - p where y is 0; average -np.log of that.",
+    more="np.where picks the probability of what happened; np.clip must keep it away from 0 before you take the logarithm.",
     praise="Right: the mean in nats, and a finite number even where p is exactly 0 or 1.",
 )
 def cross_entropy(call: Callable) -> str | None:
@@ -62,6 +64,7 @@ def cross_entropy(call: Callable) -> str | None:
 
 @exercise(
     hint="each example has an error, p - y; one of the two averages it, the other weights it by x first.",
+    more="p is the sigmoid of b0 + b1 * x; return two means, first that of the errors, and then that of the errors times x.",
     praise="Right: your gradient points uphill in b0 and in b1, so a step against it lowers the loss.",
 )
 def gradient(call: Callable) -> str | None:
@@ -88,6 +91,7 @@ def gradient(call: Callable) -> str | None:
 
 @exercise(
     hint="start from a table of zeros; zip(ids, ids[1:]) gives every pair of neighbours.",
+    more="np.zeros((vocab_size, vocab_size)) is the table; each pair adds 1 to it, in the row of its first token, the column of its second.",
     praise="Right: one count for each pair of neighbours, with a row for the previous token.",
 )
 def bigram_counts(call: Callable) -> str | None:
@@ -122,6 +126,7 @@ def bigram_counts(call: Callable) -> str | None:
 
 @exercise(
     hint="draw a number from rng.pareto for each page, and compare it with how far the score is from 1.",
+    more="rng.pareto takes the parameter 9 and size=len(scores); a page stays where its draw is larger than 1 minus its score.",
     praise="Right: a page with score 1 is always kept, one with score 0 about once in 500.",
 )
 def pareto_keep(call: Callable) -> str | None:

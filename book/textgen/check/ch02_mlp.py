@@ -9,6 +9,7 @@ from .harness import compare, example, exercise, flat, ignored_rng, logistic, ne
 
 @exercise(
     hint="each column of X @ W + b is the logit of one regression; then the sigmoid of every number in it.",
+    more="X @ W has a row for each example, and numpy adds b to every row; the sigmoid comes last, over the whole table.",
     praise="Right: every column of your answer is one logistic regression.",
 )
 def layer(call: Callable) -> str | None:
@@ -33,6 +34,7 @@ def layer(call: Callable) -> str | None:
 
 @exercise(
     hint="ask two questions, 'at least one?' and 'at least two?'; let w2 add the first and subtract the second.",
+    more="with weights of 20, a bias of -10 asks 'at least one?'; which bias asks for two, and which b2 keeps the lamp off while both say no?",
     praise="Right: your network is right at all eight settings, and confident.",
 )
 def exactly_one(call: Callable) -> str | None:
@@ -67,6 +69,7 @@ def exactly_one(call: Callable) -> str | None:
 
 @exercise(
     hint="as in the text, with tanh for the hidden values, and the slope of tanh in the error signal delta.",
+    more="divide p - y by len(y), send it back through w2, and multiply by 1 - h**2: that is delta, whose sum is b1's gradient.",
     praise="Right: your four gradients equal those of autograd.",
 )
 def tanh_backprop(call: Callable) -> str | None:
@@ -111,6 +114,7 @@ def tanh_backprop(call: Callable) -> str | None:
 
 @exercise(
     hint="how large is a sum of d random numbers of size 1? Its size grows with the square root of d.",
+    more="rng.normal(size=(d, k)) draws numbers of size 1; divide them by what the sum grows with, so that d no longer matters.",
     praise="Right: the neurons differ, and the sums have size 1 with 4 inputs as with 400.",
 )
 def start_weights(call: Callable) -> str | None:

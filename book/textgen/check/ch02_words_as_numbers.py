@@ -9,6 +9,7 @@ from .harness import compare, example, exercise, logistic, near
 
 @exercise(
     hint="while the word is not empty, find the longest piece that it begins with, and cut that off.",
+    more="try word[:n] for n from len(word) down to 1, and stop at the first known piece; if there is none, '?' stands for one letter.",
     praise="Right: always the longest known piece, and '?' for a letter that begins none.",
 )
 def longest_match(call: Callable) -> str | None:
@@ -42,6 +43,7 @@ def longest_match(call: Callable) -> str | None:
 
 @exercise(
     hint="scale every row to length 1, so that dot products are cosines; sort them, and leave out i itself.",
+    more="np.linalg.norm(W, axis=1, keepdims=True) gives the lengths; np.argsort sorts upwards; a score below -1 puts i last.",
     praise="Right: the nearest by angle, best first, and no word is its own neighbour.",
 )
 def nearest(call: Callable) -> str | None:
@@ -72,6 +74,7 @@ def nearest(call: Callable) -> str | None:
 
 @exercise(
     hint="each pair is a logistic regression, with the answer 1 for the true pair and 0 for a negative.",
+    more="add up vectors, each times its error: u times s(v.u) - 1, and every negative n times s(v.n), where s is the sigmoid.",
     praise="Right: the true neighbour pulls, the others push, each by its error.",
 )
 def pull(call: Callable) -> str | None:
@@ -103,6 +106,7 @@ def pull(call: Callable) -> str | None:
 
 @exercise(
     hint="put n zeros before the ids; then every token has n numbers before it.",
+    more="in the padded list the slice from t to t + n ends right before token t: take one for each; the targets are ids itself.",
     praise="Right: each target with the n tokens before it, the oldest first, and zeros before the start.",
 )
 def windows(call: Callable) -> str | None:

@@ -9,6 +9,7 @@ from .harness import compare, example, exercise, flat, logistic, near
 
 @exercise(
     hint="add three things, one from the word, one from the memory, and b; then tanh.",
+    more="W_x @ x and W_h @ h both have the shape of b, (k,): add up the three, and take np.tanh once, of the sum.",
     praise="Right: one step of a recurrent network, the same as torch's.",
 )
 def rnn_step(call: Callable) -> str | None:
@@ -31,6 +32,7 @@ def rnn_step(call: Callable) -> str | None:
 
 @exercise(
     hint="split W @ x + U @ h + b into four: i, f, o get a sigmoid, g a tanh; then update c, and h last.",
+    more="the new c is what f keeps of the old one and what i lets in of g; the new h is o times the tanh of this new c.",
     praise="Right: your cell forgets, writes and reads as torch's LSTM does.",
 )
 def lstm_step(call: Callable) -> str | None:
@@ -66,6 +68,7 @@ def lstm_step(call: Callable) -> str | None:
 
 @exercise(
     hint="the length of all numbers together, the global norm, is the root of the sum of their squares.",
+    more="compute one length over all arrays, and only where it is larger than longest multiply each of them by longest / length.",
     praise="Right: a long gradient keeps its direction and becomes shorter, a short one stays as it is.",
 )
 def clip(call: Callable) -> str | None:

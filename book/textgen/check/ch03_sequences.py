@@ -10,6 +10,7 @@ from .harness import compare, exercise, ignored_rng, near
 
 @exercise(
     hint="decibels divide the tone's power by 10 ** (snr / 10); the standard deviation of noise is the root of its power.",
+    more="np.mean(tone**2) is the tone's power; rng.standard_normal(len(tone)) has power 1: scale it by a root, then add it.",
     praise="Right: your noise has the power that the decibels ask for.",
 )
 def add_noise(call: Callable) -> str | None:
@@ -39,6 +40,7 @@ def add_noise(call: Callable) -> str | None:
 
 @exercise(
     hint="go through all paths with itertools.product, and add up the probabilities of those that collapse to the text.",
+    more="itertools.groupby merges repeats, and the zeros go only after that; a path's probability is the product over its frames.",
     praise="Right: you tried every path, and got what CTC computes in one pass.",
 )
 def ctc_probability(call: Callable) -> str | None:
@@ -73,6 +75,7 @@ def ctc_probability(call: Callable) -> str | None:
 
 @exercise(
     hint="fill a table; each cell follows from its neighbours to the left, above, and diagonally between them.",
+    more="the first row and column count 0, 1, 2, ...; any other cell is the least of left + 1, above + 1 and diagonal, + 1 if the letters differ.",
     praise="Right: the fewest letters to insert, drop or change.",
 )
 def edit_distance(call: Callable) -> str | None:

@@ -9,6 +9,7 @@ from .harness import answers, compare, example, exercise, shape_of
 
 @exercise(
     hint="score every key for every query, divide by the root of d, softmax over the keys, mix the values.",
+    more="q @ k.T has a row of scores for each query; scale it, let softmax(dim=-1) make it sum to 1, and only then multiply by v.",
     praise="Right: scores scaled by the root of d, a softmax for each query, and a mix of the values.",
 )
 def attention(call: Callable) -> str | None:
@@ -39,6 +40,7 @@ def attention(call: Callable) -> str | None:
 
 @exercise(
     hint="the row is the position that looks, the column what it looks at: which half of the table is allowed?",
+    more="torch.tril keeps the lower triangle of a table, with its diagonal: start from one that is True everywhere.",
     praise="Right: each position sees itself and everything before it, and nothing after it.",
 )
 def causal_mask(call: Callable) -> str | None:
@@ -58,6 +60,7 @@ def causal_mask(call: Callable) -> str | None:
 
 @exercise(
     hint="view cuts the last axis into heads without moving a number; transpose then swaps two axes.",
+    more="view as (B, T, n_head, C // n_head), so that each position keeps its own numbers, and then transpose axes 1 and 2.",
     praise="Right: each head has its own part of every position, in the order of the text.",
 )
 def split_heads(call: Callable) -> str | None:
@@ -78,6 +81,7 @@ def split_heads(call: Callable) -> str | None:
 
 @exercise(
     hint="how many positions does position t see? At the start all up to itself, later a whole window.",
+    more="position t, counted from 0, sees t + 1 positions or a window, whichever is smaller; add that up over range(T).",
     praise="Right: a triangle at the start, and then a band whose cost grows in proportion to T.",
 )
 def pairs_in_band(call: Callable) -> str | None:

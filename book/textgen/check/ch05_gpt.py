@@ -10,6 +10,7 @@ from .harness import answers, attempt, compare, exercise, near
 
 @exercise(
     hint="ids[:, :-1] are all tokens but the last of each row; what should each of them be followed by?",
+    more="the answers are the same rows one place further on: cut off the first column instead of the last.",
     praise="Right: at every place the target is the token that comes next.",
 )
 def next_token_pairs(call: Callable) -> str | None:
@@ -42,6 +43,7 @@ def next_token_pairs(call: Callable) -> str | None:
 
 @exercise(
     hint="each part reads a norm of the stream and adds its answer to the stream, attention first.",
+    more="change x twice: add what attention makes of norm_1 of x, and then what the MLP makes of norm_2 of this new x.",
     praise="Right: both parts read a norm of the stream, and both only add to it.",
 )
 def pre_norm_block(call: Callable) -> str | None:
@@ -80,6 +82,7 @@ def pre_norm_block(call: Callable) -> str | None:
 
 @exercise(
     hint="sort the probabilities, add them up from the largest, and stop with the first sum that reaches p.",
+    more="sort(descending=True) gives values and order; keep a token while the cumsum before it is below p, and put it back by the order.",
     praise="Right: the fewest tokens that reach p together, each in its place, and they sum to 1 again.",
 )
 def nucleus(call: Callable) -> str | None:
@@ -110,6 +113,7 @@ def nucleus(call: Callable) -> str | None:
 
 @exercise(
     hint="each layer keeps, for each token, a key and a value of n_embd numbers over all heads.",
+    more="it is a product of four numbers: the three that you are given, and 2, for a key and a value.",
     praise="Right: a key and a value of n_embd numbers for each layer and token, however many heads share them.",
 )
 def cache_size(call: Callable) -> str | None:

@@ -11,6 +11,7 @@ from .harness import answers, attempt, compare, exercise, near, shape_of, to_num
 
 @exercise(
     hint="the targets are ids[1:], what comes next; those that still belong to the prompt become -100.",
+    more="the first token is nobody's target, so the list begins with given - 1 times -100, and the tokens of the answer follow.",
     praise="Right: each target is the next token, and the loss counts the answer alone.",
 )
 def answer_targets(call: Callable) -> str | None:
@@ -43,6 +44,7 @@ def answer_targets(call: Callable) -> str | None:
 
 @exercise(
     hint="expand repeats the prompt for each row of x without a copy; torch.cat joins along an axis.",
+    more="expand the prompt to (B, P, C), where B is len(x), and join it and x, in this order, along the axis of positions, dim=1.",
     praise="Right: the same vectors come before each row, and the gradient of all rows reaches them.",
 )
 def prepend(call: Callable) -> str | None:
@@ -65,6 +67,7 @@ def prepend(call: Callable) -> str | None:
 
 @exercise(
     hint="take 1 minus the chance that all k are wrong; comb(n, k) counts the ways to choose k of n.",
+    more="n - c programs are wrong, and math.comb(n - c, k) groups hold nothing else: what share of all groups is that?",
     praise="Right: the chance that at least one of k programs passes, from n that were run.",
 )
 def pass_at_k(call: Callable) -> str | None:
@@ -86,6 +89,7 @@ def pass_at_k(call: Callable) -> str | None:
 
 @exercise(
     hint="log(excess) = log(a) - b * log(sizes) is a straight line, and np.polyfit fits straight lines.",
+    more="np.polyfit of degree 1 returns slope and height of the line through the logarithms; undo the logarithm for a, and the minus for b.",
     praise="Right: a straight line in the log-log plot, and both of its parameters.",
 )
 def power_law(call: Callable) -> str | None:

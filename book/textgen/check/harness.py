@@ -1,4 +1,4 @@
-"""What the checks are made of: one stable line for a figure, one sentence for a learner's function."""
+"""What the checks are made of: one line for a figure or a claim, one sentence for a learner's function."""
 
 import functools
 import math
@@ -23,53 +23,61 @@ class Unfinished(Exception):
     """The learner's function is still the stub: it returns None, NotImplemented or `...`."""
 
 
+def strict() -> bool:
+    """Tell whether to raise where a check fails: when the book is made and tested, not in a reader's kernel."""
+    return os.environ.get("TEXTGEN_STRICT") == "1"
+
+
 def figure(label: str, value: float, expected: float, within: float) -> None:
-    """Print this run's `value`, the recorded `expected`, and whether they agree to `within` (absolute, same unit).
+    """Print this run's `value`, the `expected` one on record, and whether they agree to `within` (absolute).
 
-    A reader's run goes on where they differ; a strict one (see `strict`) raises AssertionError.
+    Where they differ, a reader's run goes on; a strict one raises AssertionError.
     """
-    try:
-        single = value.detach() if isinstance(value, torch.Tensor) else value
-        number = math.nan if isinstance(value, bool | str) else float(single)
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is a tensor of several numbers
-        number = math.nan
-    agree = abs(number - expected) <= within  # not for nan
-    here = repr(value) if math.isnan(number) else f"{number:.{decimals(within)}f}"
-    verdict = f"they agree within {within}" if agree else f"they differ by more than {within}"
-    say(f"{label}: {here} (on record: {round(expected, 6)}; {verdict})", agree)
+    number = to_number(value)
+    agree = number is not None and abs(number - expected) <= within
+    here = repr(value) if number is None else shown(number, within)
+    verb, bound = ("agree", "within") if agree else ("differ", "by more than")
+    verdict = f"they {verb} {bound} {shown(within, within)}" if within else f"they {verb}"
+    say(f"{label}: {here} (on record: {shown(expected, min(within, 1e-5))}; {verdict})", agree)
 
 
-def claim(sentence: str, holds) -> None:
-    """Print `sentence`, which compares this run's figures, and whether it holds; as with `figure` nothing stops."""
-    holds = bool(holds)
+def claim(sentence: str, holds: bool) -> None:
+    """Print `sentence`, which compares this run's figures, and whether it holds; where not, go on as `figure` does."""
     say(f"{sentence}: {'true' if holds else 'not true'} in this run", holds)
 
 
 def say(line: str, good: bool) -> None:
-    """Print a verdict; a bad one with the likely reasons for a reader, and as AssertionError in a strict run."""
+    """Print `line`; where it is bad, add the likely reasons, or raise it in a strict run."""
     if not good and strict():
         raise AssertionError(line)
     print(line if good else f"{line}\n    {REASONS}")
 
 
-def strict() -> bool:
-    """Tell whether a figure off its record must fail: while the book is built and tested, not in a reader's kernel."""
-    return os.environ.get("TEXTGEN_STRICT") == "1"
+def shown(number: float, within: float) -> str:
+    """Write `number` to one digit more than a tolerance of `within` decides, a whole number without a point."""
+    if within:
+        number = round(float(number), max(0, 1 - math.floor(math.log10(within))))
+    return f"{int(number) if number == number // 1 else number:,}"
 
 
-def decimals(within: float) -> int:
-    """How many decimals show what a tolerance decides: one more than its own; for counts none."""
-    return min(8, max(0, 1 - math.floor(math.log10(within)))) if within else 0
+def to_number(value) -> float | None:
+    """Return the number in a scalar of any kind, or None where `value` is no single number."""
+    try:
+        single = value.detach() if isinstance(value, torch.Tensor) else value
+        return None if isinstance(value, bool | str) else float(single)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is a tensor of several numbers
+        return None
 
 
 def exercise(hint: str, more: str = "", praise: str = "") -> Callable:
     """Turn `diagnose(call)`, which says what is wrong with the guarded function or None, into a check.
 
-    A wrong answer gets its diagnosis, the first time with `hint`, an idea, and from then on with `more`.
+    A first wrong answer gets its diagnosis and `hint`, an idea; each one after it gets `more`, which tells more,
+    until an answer is right. A reader's run goes on, a strict one raises Diagnosis.
     """
 
     def wrap(diagnose: Callable) -> Callable:
-        wrong = 0
+        wrong = 0  # answers in a row
 
         @functools.wraps(diagnose)
         def check(function: Callable) -> None:
@@ -82,14 +90,11 @@ def exercise(hint: str, more: str = "", praise: str = "") -> Callable:
                 problem = str(error)
             except (TypeError, ValueError, OverflowError, RuntimeError) as error:
                 problem = f"Your function should return numbers: {error}."
-            if not problem:
-                wrong = 0
-                return print(praise)
-            wrong += 1
-            problem = f"{problem} Hint: {hint if wrong == 1 else more}"
-            if strict():
-                raise Diagnosis(problem)
-            return print(f"Not yet. {problem}")
+            wrong = wrong + 1 if problem else 0
+            line = f"Not yet. {problem} Hint: {more if wrong > 1 else hint}" if problem else praise
+            if problem and strict():
+                raise Diagnosis(line)
+            return print(line)
 
         return check
 
