@@ -47,7 +47,8 @@ from textgen import corpus
 tokenizer = textgen.Tokenizer.char(["abc "])
 data = corpus.stories(["abc cab"] * 4, ["cab abc"], tokenizer)
 model = textgen.LSTM(textgen.LSTMConfig(vocab_size=len(tokenizer), n_embd=8, n_hidden=8))
-textgen.fit(model, data, steps=2, batch_size=2)
+for _ in range(2):  # a model may be trained again
+    textgen.fit(model, data, steps=2, batch_size=2)
 """
 
 

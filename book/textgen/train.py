@@ -149,6 +149,7 @@ def fit(
                     flush()
     finally:  # after an interruption too: from here on the model works without Accelerate
         accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+        vars(model).pop("_is_accelerate_prepared", None)  # or it would not be prepared for another training
         model.to(home).eval()
     return history
 
