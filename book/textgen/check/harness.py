@@ -62,7 +62,7 @@ def decimals(within: float) -> int:
     return min(8, max(0, 1 - math.floor(math.log10(within)))) if within else 0
 
 
-def exercise(hint: str, more: str, praise: str) -> Callable:
+def exercise(hint: str, more: str = "", praise: str = "") -> Callable:
     """Turn `diagnose(call)`, which says what is wrong with the guarded function or None, into a check.
 
     A wrong answer gets its diagnosis, the first time with `hint`, an idea, and from then on with `more`.
