@@ -352,7 +352,9 @@ def test_in_the_book_the_model_must_ship(book, pocket):
     other = textgen.GPT(model.config)
     with pytest.raises(ValueError, match=r"^In the book model must be one that ships with the course: .*\.$"):
         textgen.live(other, tokenizer, max_new_tokens=1)
-    with pytest.raises(ValueError, match=r"^A browser runs a GPT .*, not this LSTM of [\d,]+; .*\.$"):
+    with pytest.raises(
+        ValueError, match=r"^model must be a GPT .* but LSTM came: .*, or leave in_browser out\.$"
+    ):
         textgen.live(textgen.LSTM(textgen.LSTMConfig()), tokenizer, max_new_tokens=1)
 
 
@@ -431,11 +433,15 @@ def test_what_a_browser_cannot_run_stays_in_python(notebook, pocket):
     letters = Tokenizer.char(["abcdefghijklmnopqrstuvwxyz ."])
     small = textgen.GPTConfig(vocab_size=len(letters), n_layer=1, n_embd=8)
     banded = textgen.GPTConfig(n_layer=1, n_embd=8, sliding_window=4)
-    assert pack.fits_browser(model, bpe)
-    assert not pack.fits_browser(textgen.GPT(small), letters)
-    assert not pack.fits_browser(textgen.GPT(banded), bpe)
-    assert not pack.fits_browser(textgen.RNN(textgen.RNNConfig()), bpe)
-    assert not pack.fits_browser(textgen.GPT(textgen.GPTConfig(n_layer=8, n_embd=256)), bpe)
+    assert pack.misfit(model, bpe) == ""
+    for other, tokenizer, said in (
+        (textgen.GPT(small), letters, "BPE as in GPT-2 .*, but one of characters or words came: .*bpe"),
+        (textgen.GPT(banded), bpe, "sliding_window=4 came"),
+        (textgen.RNN(textgen.RNNConfig()), bpe, "must be a GPT .* but RNN came"),
+        (textgen.GPT(textgen.GPTConfig(n_layer=8, n_embd=256)), bpe, "at most 5,000,000 weights .*: train"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            textgen.live(other, tokenizer, max_new_tokens=1, in_browser=True)
     w = textgen.live(textgen.GPT(small), letters, "ab", max_new_tokens=2)
     assert not w._widget.weights
     with pytest.raises(ValueError, match="leave in_browser out"):
