@@ -216,6 +216,56 @@ def test_strange_prompts_are_text_and_agree_with_python(page, pocket):
     assert ATTACK in page.locator(".tl-status[role=status]").text_content()
 
 
+def test_a_slider_says_its_value_and_only_a_button_the_text(page, pocket):
+    page.evaluate("""() => {
+      window.said = [];
+      const status = document.querySelector(".tl-status");
+      new MutationObserver(() => window.said.push(status.textContent)).observe(status, { childList: true });
+    }""")
+    generate(page)
+    page.wait_for_timeout(400)
+    (text,) = [one for one in page.evaluate("window.said.splice(0)") if one]
+    assert text.endswith(calls(page)[0]["outputs"][0]["generated_text"])
+    assert slide(page, "temperature", 2) == "0.9" and slide(page, "top-k", -1) == "200"
+    settled(page)
+    page.get_by_label("Compare two settings").check()
+    settled(page)
+    page.get_by_label("Prompt").fill("Near the lighthouse")  # typing is heard as it is
+    page.wait_for_timeout(700)
+    settled(page)
+    assert not any(page.evaluate("window.said.splice(0)"))
+    button(page, "Another seed").first.click()
+    button(page, "Start over").click()
+    settled(page)
+    page.wait_for_timeout(400)
+    assert [one for one in page.evaluate("window.said.splice(0)") if one] == ["seed 2", "Back at the prompt."]
+    page.get_by_label("Prompt").press("Control+Enter")
+    slide(page, "top-p", -1)  # before the text is spoken, so that it is out of date
+    settled(page)
+    page.wait_for_timeout(400)
+    assert not any(page.evaluate("window.said"))
+
+
+def test_the_call_follows_the_sliders_before_the_first_text(page, pocket):
+    (saved,) = calls(page)
+    assert saved["outputs"][0]["generated_text"] == by_python(pocket, saved)
+    slide(page, "temperature", 2), slide(page, "new tokens", 1)
+    (call,) = calls(page)
+    assert call["parameters"] == saved["parameters"] | {"temperature": 0.9, "max_new_tokens": 30}
+    assert "outputs" not in call  # nobody has made this call yet
+    assert "temperature=0.9" in page.locator(".textgen-live pre").nth(1).text_content()
+    slide(page, "temperature", -2), slide(page, "new tokens", -1)
+    assert calls(page) == [saved] and "pocket-gpt.js" not in page.asked
+    slide(page, "top-k", -1)
+    generate(page)
+    (call,) = calls(page)
+    assert call["parameters"]["top_k"] == 200
+    assert call["outputs"][0]["generated_text"] == by_python(pocket, call)
+    button(page, "Start over").click()
+    settled(page)
+    assert "outputs" not in calls(page)[0]
+
+
 def damage(folder, how):
     """Replace the model's file; return what puts it right again."""
     path = folder / "_static/live/pocket-gpt.js"
@@ -551,6 +601,10 @@ NOTEBOOK = """async ([module, data, weights, inPython]) => {
   const bytes = Uint8Array.from(atob(weights), (c) => c.charCodeAt(0));
   const state = { data, text: "", weights: new DataView(bytes.buffer) };
   let hear;
+  const pass = async (question) => {
+    const { reply, buffers } = await window.answer(question);
+    hear(reply, buffers.map((b) => new DataView(Uint8Array.from(atob(b), (c) => c.charCodeAt(0)).buffer)));
+  };
   window.state = state;
   widget.render({
     el: document.querySelector("main"),
@@ -559,9 +613,9 @@ NOTEBOOK = """async ([module, data, weights, inPython]) => {
       set: (name, value) => (state[name] = value),
       save_changes() {},
       on: (what, listener) => (hear = listener),
-      send: async (question) => {
-        const { reply, buffers } = await window.answer(question);
-        hear(reply, buffers.map((b) => new DataView(Uint8Array.from(atob(b), (c) => c.charCodeAt(0)).buffer)));
+      send: (question) => {
+        if (window.gone) throw new Error("Cannot send");
+        pass(question);
       },
     },
   });
@@ -620,6 +674,68 @@ def test_any_rung_lives_in_a_notebook_and_errors_are_sentences(page, monkeypatch
     generate(page)
     said = page.get_by_role("alert").text_content()
     assert "'7'" in said and said.endswith(".")
+
+
+SILENT = "The kernel does not answer: run the cell again."
+
+
+def test_a_kernel_that_does_not_answer_is_a_sentence_and_a_late_answer_counts(page, pocket, monkeypatch):
+    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
+    in_notebook(page, textgen.live(*pocket, PROMPT, max_new_tokens=5, seed=4, in_browser=False))
+    page.evaluate("""() => {
+      const answer = window.answer;
+      const released = new Promise((done) => (window.release = done));
+      window.answer = async (question) => (await released, answer(question));
+    }""")
+    alert = page.get_by_role("alert")
+    button(page, "Generate").click()
+    page.wait_for_timeout(3000)
+    assert not alert.is_visible()
+    alert.wait_for(timeout=2000)
+    assert alert.text_content() == SILENT
+    button(page, "Stop").click()
+    button(page, "Generate").click()
+    assert not alert.is_visible()  # and a second time
+    alert.wait_for(timeout=5000)
+    page.evaluate("window.release()")
+    settled(page)
+    assert alert.text_content() == ""
+    want = textgen.generate(*pocket, PROMPT, 5, seed=4)
+    assert page.evaluate("window.state.text") == want == calls(page)[0]["outputs"][0]["generated_text"]
+    page.wait_for_timeout(5000)
+    assert alert.text_content() == ""  # nothing is waited for
+    page.evaluate("() => { window.answer = () => new Promise(() => {}); }")
+    slide(page, "top-k", -1)  # the bars ask too
+    alert.wait_for(timeout=5000)
+    page.evaluate("window.gone = true")
+    button(page, "Generate").click()
+    assert alert.text_content() == SILENT  # at once
+
+
+@pytest.mark.parametrize("in_browser", [True, False])
+def test_a_tokenizer_smaller_than_the_model_is_as_in_generate(in_browser, page, monkeypatch):
+    """The model draws ids that stand for no text."""
+    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
+    tokenizer = Tokenizer.bpe(["Ada had a red kite. Ada ran and ran."] * 9, vocab_size=275)
+    torch.manual_seed(0)
+    model = textgen.GPT(textgen.GPTConfig(vocab_size=320, block_size=24, n_layer=1, n_head=2, n_embd=16))
+    assert len(tokenizer) == 275
+    in_notebook(page, textgen.live(model, tokenizer, "Ada", max_new_tokens=40, in_browser=in_browser))
+    for seed in range(3):
+        page.get_by_label("seed", exact=True).first.fill(str(seed))
+        generate(page)
+        assert page.get_by_role("alert").text_content() == ""
+        (call,) = calls(page)
+        assert call["parameters"]["seed"] == seed
+        want = by_python((model, tokenizer), call)
+        assert page.evaluate("window.state.text") == want == call["outputs"][0]["generated_text"]
+    nothing = page.get_by_role("option", name="no text of its own")
+    assert nothing.count() and {*nothing.all_text_contents()} == {"·"}
+    tokens(page).nth(4).click()
+    settled(page)
+    page.locator(".tl-bars button").first.click()
+    settled(page)
+    assert page.get_by_role("alert").text_content() == ""
 
 
 HASTE = """async () => {

@@ -69,6 +69,8 @@ const answer = {
   filtered: ask.logits.map((row) => ask.settings.map((one) => Array.from(G.filtered(Float64Array.from(row), one)))),
   drawn: ask.logits.map((row) => ask.u.map((u) => G.draw(G.filtered(Float64Array.from(row)), u))),
   uniforms: ask.seeds.map((seed) => { const next = G.uniforms(seed); return Array.from({ length: 50 }, next); }),
+  streams: ask.streams.map((seed) => Array.from({ length: 301 }, (_, row) => Array.from({ length: 5 }, G.uniforms(seed, row)))),
+  rows: [0, 1, 2].map((row) => G.generate(gpt, ask.texts[0][0], { row, max_new_tokens: 60, seed: 5 }, shared)),
   encoded: ask.strings.map((text) => t.encode(text)),
   decoded: ask.ids.map((ids) => t.decode(ids)),
   pieces: ask.strings.map((text) => t.pieces(t.encode(text)).join("")),
@@ -174,6 +176,7 @@ def question(pocket):
             )
         ],
         "u": [0, 1e-9, 0.25, 0.5, 0.75, 0.999, 1 - 2**-32],
+        "streams": [0, 1, 42, 2**32 - 1],
         "seeds": [0, 1, 42, 2**31, 2**32 - 1, 2**32 + 5],
         "strings": fuzzed(2000),
         "ids": [[r.randrange(len(tokenizer)) for _ in range(r.randint(0, 12))] for _ in range(500)],
@@ -255,6 +258,7 @@ def test_with_webassembly_and_without_the_same(answer):
 
 
 def test_filters_and_draws_are_those_of_python(question, answer):
+    u = torch.tensor(question["u"], dtype=torch.float64)
     for row, by_setting, drawn in zip(question["logits"], answer["filtered"], answer["drawn"], strict=True):
         row = torch.tensor(row, dtype=torch.float64)
         for settings, got in zip(question["settings"], by_setting, strict=True):
@@ -263,12 +267,17 @@ def test_filters_and_draws_are_those_of_python(question, answer):
                 got, want = got.sort().values, want.sort().values
             assert torch.equal(got > 0, want > 0), settings
             assert (got - want).abs().max() < 1e-12
-        assert (
-            drawn
-            == sample(row.expand(len(drawn), -1), torch.tensor(question["u"], dtype=torch.float64)).tolist()
-        )
+        assert drawn == sample(row.expand(len(u), -1), u).tolist()
     for seed, numbers in zip(question["seeds"], answer["uniforms"], strict=True):
         assert numbers == uniforms(seed, 50)[0].tolist()
+
+
+def test_each_row_of_a_call_draws_from_the_stream_of_python(question, answer, pocket):
+    for seed, streams in zip(question["streams"], answer["streams"], strict=True):
+        assert streams == uniforms(seed, 5, rows=301).tolist()
+    prompt = question["texts"][0][0]
+    assert answer["rows"] == textgen.generate(*pocket, [prompt] * 3, 60, seed=5)
+    assert len(set(answer["rows"])) == 3
 
 
 def test_tokens_are_those_of_tokenizers(question, answer, pocket):
@@ -343,7 +352,9 @@ def test_in_the_book_the_model_must_ship(book, pocket):
     other = textgen.GPT(model.config)
     with pytest.raises(ValueError, match=r"^In the book model must be one that ships with the course: .*\.$"):
         textgen.live(other, tokenizer, max_new_tokens=1)
-    with pytest.raises(ValueError, match=r"^A browser runs a GPT .*, not this LSTM of [\d,]+; .*\.$"):
+    with pytest.raises(
+        ValueError, match=r"^model must be a GPT .* but LSTM came: .*, or leave in_browser out\.$"
+    ):
         textgen.live(textgen.LSTM(textgen.LSTMConfig()), tokenizer, max_new_tokens=1)
 
 
@@ -422,11 +433,15 @@ def test_what_a_browser_cannot_run_stays_in_python(notebook, pocket):
     letters = Tokenizer.char(["abcdefghijklmnopqrstuvwxyz ."])
     small = textgen.GPTConfig(vocab_size=len(letters), n_layer=1, n_embd=8)
     banded = textgen.GPTConfig(n_layer=1, n_embd=8, sliding_window=4)
-    assert pack.fits_browser(model, bpe)
-    assert not pack.fits_browser(textgen.GPT(small), letters)
-    assert not pack.fits_browser(textgen.GPT(banded), bpe)
-    assert not pack.fits_browser(textgen.RNN(textgen.RNNConfig()), bpe)
-    assert not pack.fits_browser(textgen.GPT(textgen.GPTConfig(n_layer=8, n_embd=256)), bpe)
+    assert pack.misfit(model, bpe) == ""
+    for other, tokenizer, said in (
+        (textgen.GPT(small), letters, "BPE as in GPT-2 .*, but one of characters or words came: .*bpe"),
+        (textgen.GPT(banded), bpe, "sliding_window=4 came"),
+        (textgen.RNN(textgen.RNNConfig()), bpe, "must be a GPT .* but RNN came"),
+        (textgen.GPT(textgen.GPTConfig(n_layer=8, n_embd=256)), bpe, "at most 5,000,000 weights .*: train"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            textgen.live(other, tokenizer, max_new_tokens=1, in_browser=True)
     w = textgen.live(textgen.GPT(small), letters, "ab", max_new_tokens=2)
     assert not w._widget.weights
     with pytest.raises(ValueError, match="leave in_browser out"):

@@ -7,14 +7,11 @@ from the site itself, and loads a script only on a page where something uses it.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 import shutil
 import sys
 import tomllib
-import zlib
 from pathlib import Path
 
 from myst_nb.sphinx_ import NbMetadataCollector
@@ -129,13 +126,10 @@ def publish_models(static: Path, names: set[str]) -> None:
     from textgen import hub
     from textgen.page import live_widget, pack
 
-    module = re.sub(r"^export (default .*)?", "", live_widget.script(), flags=re.MULTILINE)
     (static / "live").mkdir(parents=True, exist_ok=True)
-    (static / "live.js").write_text(f'(() => {{\n"use strict";\n{module}}})();\n', encoding="utf-8")
+    (static / "live.js").write_text(live_widget.classic_script(), encoding="utf-8")
     for name in names:
-        packed = pack.pack(*hub.load(name))
-        model = json.dumps({"crc32": zlib.crc32(packed), "base64": base64.b64encode(packed).decode()})
-        script = f"(globalThis.textgenModels ??= {{}})[{json.dumps(name)}] = {model};\n"
+        script = pack.as_script(name, pack.pack(*hub.load(name)))
         (static / "live" / f"{name}.js").write_text(script, encoding="utf-8")
 
 

@@ -32,6 +32,7 @@ _HOME = {
     "bits_per_char": "metrics",
     "explore": "page.explore_widget",
     "live": "page.live_widget",
+    "share": "page.shared_page",
     "results": "recorded",
     "Tokenizer": "tokenizer",
 }

@@ -90,11 +90,12 @@ export class Tokenizer {
     }
   }
 
-  // What each token adds to the text. A character split over several tokens is added by the last of them.
+  // What each token adds to the text. A character split over several tokens is added by the last of them; nothing is by
+  // a token that the model has and the tokenizer has not.
   pieces(ids) {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     return ids.map((id) => {
-      const piece = this.vocabulary[id];
+      const piece = this.vocabulary[id] ?? "";
       if (this.special.has(piece)) return decoder.decode() + piece;
       return decoder.decode(Uint8Array.from(piece, (character) => BYTES.get(character)), { stream: true });
     });
@@ -102,7 +103,7 @@ export class Tokenizer {
 
   decode(ids) {
     const written = ids.filter((id) => !this.special.has(this.vocabulary[id]));
-    const bytes = written.flatMap((id) => Array.from(this.vocabulary[id], (character) => BYTES.get(character)));
+    const bytes = written.flatMap((id) => Array.from(this.vocabulary[id] ?? "", (character) => BYTES.get(character)));
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
   }
 }

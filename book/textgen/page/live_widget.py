@@ -5,6 +5,7 @@ handed to the browser; any other stays in Python, where `Live` answers what the 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape
@@ -18,11 +19,12 @@ from ..models import LanguageModel
 from ..sample import generate
 from ..tokenizer import Tokenizer
 from .explore_widget import describe, in_book
-from .pack import LARGEST, fits_browser, pack, shipped_name
+from .pack import misfit, pack, shipped_name
 
 HERE = Path(__file__).parent
 MODEL = ("gpt.js", "sample.js", "simd.js")
-CONTROLS = tuple(f"live/{name}.js" for name in ("engines", "dom", "run", "panel", "heads", "call", "player"))
+PARTS = ("engines", "dom", "run", "panel", "heads", "call", "player", "start")
+CONTROLS = tuple(f"live/{part}.js" for part in PARTS)
 SESSIONS = 2  # KV caches that are kept, one for each of two settings side by side
 
 
@@ -47,17 +49,33 @@ def live(
     decides otherwise. Raises ValueError for what `generate` refuses, for a model that cannot run in a browser but
     should, and in a book build for a model that does not ship with the course.
     """
+    reason = misfit(model, tokenizer)
+    if (in_browser or in_book()) and reason:
+        raise ValueError(f"{reason}, or leave in_browser out.")
+    data = controls_data(
+        model, tokenizer, prompt, prompts, max_new_tokens, temperature, top_k, top_p, seed, compare
+    )
+    return Live(model, tokenizer, data, not reason if in_browser is None else in_browser)
+
+
+def controls_data(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str = "",
+    prompts: Mapping[str, str] | None = None,
+    max_new_tokens: int = 60,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    compare: Mapping | None = None,
+) -> dict:
+    """Return what the controls start from: settings, the text that each writes, and the sizes of the model."""
     settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     if compare and (unknown := set(compare) - set(settings)):
         came = ", ".join(map(str, unknown))
         raise ValueError(f"compare must hold {', '.join(settings)} or some of them, but {came} came.")
     both = [settings] + ([settings | compare] if compare else [])
-    fits = fits_browser(model, tokenizer)
-    if (in_browser or in_book()) and not fits:
-        raise ValueError(
-            f"A browser runs a GPT with byte-level BPE, no window and at most {LARGEST:,} weights, not this "
-            f"{type(model).__name__} of {model.num_parameters():,}; leave in_browser out."
-        )
     data = {
         "prompt": prompt,
         "prompts": dict(prompts or {}),
@@ -68,7 +86,7 @@ def live(
     data |= {"parameters": model.num_parameters(), "block_size": model.max_positions}
     if isinstance(model, GPT):
         data |= {"n_layer": model.config.n_layer, "n_head": model.config.n_head}
-    return Live(model, tokenizer, data, fits if in_browser is None else in_browser)
+    return data
 
 
 @cache
@@ -90,6 +108,32 @@ def widget_class() -> type:
 def script(files: tuple[str, ...] = MODEL + CONTROLS) -> str:
     """Return these files as one ES module, by default all that the controls need; `MODEL` alone writes text."""
     return "\n".join((HERE / name).read_text(encoding="utf-8") for name in files)
+
+
+def classic_script() -> str:
+    """Return the controls as a classic script, which runs from file:// too; a browser refuses modules there."""
+    module = re.sub(r"^export (default .*)?", "", script(), flags=re.MULTILINE)
+    return f'(() => {{\n"use strict";\n{module}}})();\n'
+
+
+def written(data: dict) -> str:
+    """Return a paragraph of HTML for each setting: the prompt in bold, what follows it, and the setting."""
+    start = data["prompt"]
+    return "".join(
+        f"<p><b>{escape(start)}</b>{escape(text[len(start) :])}<br><small>{escape(describe(setting))}</small></p>"
+        for text, setting in zip(data["texts"], data["settings"], strict=True)
+    )
+
+
+def block(data: dict) -> str:
+    """Return the block from which start.js makes the controls; without JavaScript it reads as text."""
+    name = data.get("model", "")
+    return f"""<div class="textgen-live" data-model="{name}">
+{written(data)}
+<p>This is what {name or "the model"} wrote when the page was made. With JavaScript it runs here, in your browser, with
+controls.</p>
+<script type="application/json">{json.dumps(data).replace("<", chr(92) + "u003c")}</script>
+</div>"""
 
 
 class Live:
@@ -125,25 +169,12 @@ class Live:
         if self._widget is None:
             note = "The controls need anywidget (pip install anywidget)."
         bundle, metadata = self._widget._repr_mimebundle_() if self._widget else ({}, {})
-        html = f"<div>{self._written()}<p>{note}</p></div>"
+        html = f"<div>{written(self.data)}<p>{note}</p></div>"
         return bundle | {"text/html": html, "text/plain": f"{self.text}\n({note})"}, metadata
 
-    def _written(self) -> str:
-        """Return a paragraph of HTML for each setting: the prompt in bold, what follows it, and the setting."""
-        start = self.data["prompt"]
-        return "".join(
-            f"<p><b>{escape(start)}</b>{escape(text[len(start) :])}<br><small>{escape(describe(setting))}</small></p>"
-            for text, setting in zip(self.data["texts"], self.data["settings"], strict=True)
-        )
-
     def page(self) -> str:
-        """Return the block from which player.js makes the controls; without JavaScript it reads as text."""
-        model = self.data["model"]
-        return f"""<div class="textgen-live" data-model="{model}">
-{self._written()}
-<p>This is what {model} wrote when the page was built. With JavaScript it runs here, in your browser, with controls.</p>
-<script type="application/json">{json.dumps(self.data).replace("<", chr(92) + "u003c")}</script>
-</div>"""
+        """Return the block of a page of the book."""
+        return block(self.data)
 
     def _answer(self, widget, question: dict, buffers: list) -> None:
         """Answer InPython: the method `question["ask"]`, its result, or the one sentence of what is wrong."""
@@ -162,7 +193,8 @@ class Live:
         widget.send(reply, numbers)
 
     def _open(self) -> dict:
-        pieces = [self.tokenizer.piece(id) for id in range(len(self.tokenizer))]
+        ids = range(self.model.config.vocab_size)  # more than the tokenizer has may be, with no text
+        pieces = [self.tokenizer.piece(id) for id in ids]
         return {"pieces": pieces, "end": self.tokenizer.bos}
 
     def _encode(self, text: str) -> dict:

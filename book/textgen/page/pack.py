@@ -4,7 +4,9 @@
 the page run one model, without any difference.
 """
 
+import base64
 import json
+import zlib
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -35,14 +37,22 @@ def round_to_int8(model: torch.nn.Module) -> None:
             parameter.copy_(torch.round(parameter / scale) * scale)
 
 
-def fits_browser(model: LanguageModel, tokenizer: Tokenizer) -> bool:
-    """Tell whether gpt.js can run this model: dense, not large, and its tokenizer as in GPT-2."""
-    if not isinstance(model, GPT) or model.config.sliding_window or model.num_parameters() > LARGEST:
-        return False
+def misfit(model: LanguageModel, tokenizer: Tokenizer) -> str:
+    """Say why gpt.js cannot run this model and what would do, or "" if it can: a GPT, dense, small, with GPT-2's BPE."""
+    if not isinstance(model, GPT):
+        return f"model must be a GPT to run in a browser, but {type(model).__name__} came: train a GPT"
+    if window := model.config.sliding_window:
+        return f"model must be dense to run in a browser, but sliding_window={window} came: train one without"
+    if (size := model.num_parameters()) > LARGEST:
+        return f"model must have at most {LARGEST:,} weights to run in a browser, but {size:,} came: train a smaller one"
     parts = json.loads(tokenizer.backend.to_str())
-    before = parts["pre_tokenizer"] or {}
+    before, kind = parts["pre_tokenizer"] or {}, parts["model"]["type"]
     plain = parts["normalizer"] is None and before.get("type") == "ByteLevel" and before["use_regex"]
-    return plain and not before["add_prefix_space"] and parts["model"]["type"] == "BPE"
+    if plain and not before["add_prefix_space"] and kind == "BPE":
+        return ""
+    came = "one of characters or words" if kind == "WordLevel" else "another"
+    hint = 'train the model on text_file(path, tokenizer="bpe")'
+    return f"tokenizer must be byte-level BPE as in GPT-2 to run in a browser, but {came} came: {hint}"
 
 
 def pack(model: GPT, tokenizer: Tokenizer) -> bytes:
@@ -62,6 +72,12 @@ def pack(model: GPT, tokenizer: Tokenizer) -> bytes:
     parts = {"config": asdict(model.config), "tokenizer": json.loads(tokenizer.backend.to_str())}
     header = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return save(tensors, {"gpt": header})  # one entry: safetensors would write several in any order
+
+
+def as_script(name: str, packed: bytes) -> str:
+    """Return a packed model as a classic script, since file:// refuses fetch: base64, and a CRC-32 to check it by."""
+    model = json.dumps({"crc32": zlib.crc32(packed), "base64": base64.b64encode(packed).decode()})
+    return f"(globalThis.textgenModels ??= {{}})[{json.dumps(name)}] = {model};\n"
 
 
 def shipped_name(packed: bytes) -> str:

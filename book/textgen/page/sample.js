@@ -50,9 +50,12 @@ export function draw(probabilities, u) {
   return id;
 }
 
-// Uniform numbers in [0, 1) without end, by mulberry32.
-export function uniforms(seed) {
-  let state = seed >>> 0;
+// Uniform numbers in [0, 1) without end, by mulberry32. Each row of a call has a stream of its own, row 0 the seed's.
+export function uniforms(seed, row = 0) {
+  let x = Math.imul(row, 2 * (seed >>> 0) + 1); // then the finalizer of MurmurHash3, which leaves 0 as it is
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  let state = (seed ^ x ^ (x >>> 16)) >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let t = Math.imul(state ^ (state >>> 15), 1 | state);
@@ -66,13 +69,13 @@ export function slide(start, n, block_size) {
   return n - start > block_size ? n - Math.max(1, Math.floor(block_size / 2)) : start;
 }
 
-// textgen.generate in JavaScript. A cache of an earlier text may be reused.
+// textgen.generate in JavaScript, for the prompt at place `row` of a list. A cache of an earlier text may be reused.
 export function generate(gpt, prompt, settings = {}, cache = gpt.cache()) {
-  const { max_new_tokens = 60, seed = 0, stop = true } = settings;
+  const { max_new_tokens = 60, seed = 0, row = 0, stop = true } = settings;
   const end = gpt.tokenizer.special.get("<|endoftext|>"); // it also starts each text
   const ids = [end, ...gpt.tokenizer.encode(prompt)];
   const given = ids.length;
-  const uniform = uniforms(seed);
+  const uniform = uniforms(seed, row);
   for (let start = 0; ids.length < given + max_new_tokens; ) {
     start = slide(start, ids.length, gpt.config.block_size);
     const id = draw(filtered(gpt.next(cache, ids.slice(start)), settings), uniform());

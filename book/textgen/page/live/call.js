@@ -7,19 +7,23 @@ class Call {
     this.node = make("details", {}, make("summary", {}, "The call as JSON"), this.json, this.python);
   }
 
-  // Show the calls of these runs. `generated`: the texts are what Generate wrote, not the reader token by token.
-  async show(runs, data, generated) {
+  // Show the calls of these runs, of `length` tokens. `generated`: the texts are what Generate wrote, not the reader
+  // token by token. A call has outputs where there are some: not after Start over, nor where a setting has moved under
+  // a text that was written before this page was opened.
+  async show(runs, data, length, generated) {
     const calls = [];
     let same = true;
     for (const [i, run] of runs.entries()) {
       const written = run.session && !generated ? run.ids.length - run.given : 0;
-      if (run.session && (written || generated)) same &&= run.reproducible();
-      const generated_text = run.session ? await run.written() : (data.texts[i] ?? data.texts[0]);
-      calls.push({
-        inputs: run.prompt ?? data.prompt,
-        parameters: { max_new_tokens: written || data.max_new_tokens, ...run.settings },
-        outputs: [{ generated_text }],
-      });
+      const parameters = { max_new_tokens: written || length, ...run.settings };
+      const saved = { max_new_tokens: data.max_new_tokens, ...(data.settings[i] ?? data.settings[0]) };
+      calls.push({ inputs: run.prompt ?? data.prompt, parameters });
+      if (!run.session && JSON.stringify(parameters) === JSON.stringify(saved)) {
+        calls[i].outputs = [{ generated_text: data.texts[i] ?? data.texts[0] }];
+      } else if (run.session && (generated || written || run.ended)) {
+        calls[i].outputs = [{ generated_text: await run.written() }];
+        same &&= run.reproducible();
+      }
       if (run.chosen?.length) calls[i].chosen_by_hand = run.chosen;
       if (run.seconds) calls[i].seconds = Number(run.seconds.toFixed(3));
     }

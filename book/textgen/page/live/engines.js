@@ -2,7 +2,7 @@
 // open(), then `end` and `vocabulary`; session(), encode(text), decode(ids), pieces(ids), next(session, ids) for the
 // logits, look(session, ids) for the attention too. InBrowser answers at once, InPython with promises.
 
-const SCRIPT_URL = globalThis.document?.currentScript?.src; // undefined in a module
+const SCRIPT_URL = globalThis.document?.currentScript?.src; // undefined in a module, "" in a page that is one file
 
 class InBrowser {
   constructor(load) {
@@ -11,9 +11,10 @@ class InBrowser {
 
   async open() {
     this.gpt ??= await this.load();
-    const { special, vocabulary } = this.gpt.tokenizer;
-    this.end = special.get("<|endoftext|>");
-    this.vocabulary = vocabulary.map((_, id) => this.pieces([id])[0] || "\ufffd");
+    const { config, tokenizer } = this.gpt;
+    this.end = tokenizer.special.get("<|endoftext|>");
+    const word = (id) => (id in tokenizer.vocabulary ? this.pieces([id])[0] || "\ufffd" : "");
+    this.vocabulary = Array.from({ length: config.vocab_size }, (_, id) => word(id));
   }
 
   session = () => this.gpt.cache();
@@ -24,13 +25,17 @@ class InBrowser {
   look = (cache, ids) => ({ logits: this.gpt.next(cache, ids), attention: cache.attention[ids.length - 1] });
 }
 
+const SILENCE = 4500; // milliseconds without an answer
+const NO_ANSWER = "The kernel does not answer: run the cell again.";
+
 class InPython {
   constructor(model) {
-    Object.assign(this, { model, asked: 0, waiting: new Map() });
+    Object.assign(this, { model, asked: 0, waiting: new Map(), whenSilent() {} });
     this.name = `${Math.random()} `; // all views of a widget hear all answers: this one's ids begin with its name
     model.on("msg:custom", ({ id, error, ...result }, buffers) => {
       const question = this.waiting.get(id);
       if (!this.waiting.delete(id)) return;
+      this.heard();
       const floats = buffers.map((b) => new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength)));
       if (error === undefined) question.resolve({ ...result, floats });
       else question.reject(new Error(error));
@@ -39,8 +44,31 @@ class InPython {
 
   ask(what, ...given) {
     const id = this.name + this.asked++;
-    this.model.send({ id, ask: what, with: given });
-    return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      if (!this.timer) this.watch();
+      try {
+        this.model.send({ id, ask: what, with: given });
+      } catch {
+        this.waiting.delete(id);
+        reject(new Error(NO_ANSWER)); // the notebook itself knows that its kernel is gone
+      }
+    });
+  }
+
+  // Say so where no answer comes for a while. A kernel that was busy answers after all, and that takes the words back.
+  watch() {
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.whenSilent(NO_ANSWER);
+    }, SILENCE);
+  }
+
+  heard() {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.waiting.size) this.watch();
+    this.whenSilent("");
   }
 
   async open() {
@@ -71,8 +99,25 @@ function loadModel(name) {
   return models.get(name);
 }
 
-// The weights come as a script, because file:// refuses fetch: it leaves base64 and a checksum.
+// The weights come as a script, because file:// refuses fetch: it leaves base64 and a checksum. In a page that is one
+// file, as textgen.share() writes it, that script is the end of the page.
 async function fetchModel(name) {
+  const file = SCRIPT_URL ? `The model's file ${name}.js` : "This page";
+  const mend = SCRIPT_URL ? "reload the page, or build the book again" : "reload it, or get the file again";
+  if (SCRIPT_URL) await addScript(name);
+  else if (document.readyState === "loading") await new Promise((resolve) => addEventListener("load", resolve));
+  const { crc32, base64 } = globalThis.textgenModels?.[name] ?? {};
+  delete globalThis.textgenModels?.[name];
+  try {
+    const characters = atob(base64);
+    const bytes = new Uint8Array(characters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+    if (checksum(bytes) === crc32) return new GPT(bytes, simd);
+  } catch {} // not base64: altered too
+  throw new Error(`${file} is truncated or altered: ${mend}.`);
+}
+
+async function addScript(name) {
   const script = make("script", { src: new URL(`live/${name}.js`, SCRIPT_URL).href });
   const loaded = new Promise((resolve) => {
     script.onload = () => resolve(true);
@@ -82,15 +127,6 @@ async function fetchModel(name) {
   const arrived = await loaded;
   script.remove();
   if (!arrived) throw new Error(`The model did not arrive (${name}.js): check the connection, then try again.`);
-  const { crc32, base64 } = globalThis.textgenModels?.[name] ?? {};
-  delete globalThis.textgenModels?.[name];
-  try {
-    const characters = atob(base64);
-    const bytes = new Uint8Array(characters.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-    if (checksum(bytes) === crc32) return new GPT(bytes, simd);
-  } catch {} // not base64: altered too
-  throw new Error(`The model's file ${name}.js is truncated or altered: reload the page, or build the book again.`);
 }
 
 // CRC-32, as Python's zlib.crc32 computes it.

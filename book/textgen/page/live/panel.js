@@ -21,9 +21,9 @@ class Panel {
     this.bars = Array.from({ length: BARS }, makeBar);
     const box = make("div", { className: "tl-bars", role: "toolbar", "aria-orientation": "vertical" }, ...this.bars);
     box.setAttribute("aria-label", "The likeliest next tokens; choose one to go on with it");
-    const inputs = settingInputs(settings, (name, value) => {
+    const inputs = settingInputs(settings, (name, value, words) => {
       this.run.settings[name] = value;
-      player.settingChanged(this);
+      player.settingChanged(this, words);
     });
     this.node = make(
       "div",
@@ -103,7 +103,7 @@ class Panel {
       const option = make("span", { role: "option", tabIndex: -1, "aria-selected": "false" }, piece || "·");
       if (!position) option.dir = "ltr"; // or this word would set the direction of the whole text
       option.className = position === 0 ? "tl-mark" : position < given ? "tl-given" : "";
-      if (!piece.trim()) option.setAttribute("aria-label", piece ? visible(piece) : "part of a character");
+      if (!piece.trim()) option.setAttribute("aria-label", piece ? visible(piece) : "no text of its own");
       this.text.append(Object.assign(option, { token: ids[position], position }));
     }
     if (ended) this.text.append(make("span", { className: "tl-mark", ariaHidden: "true" }, "end"));
@@ -166,9 +166,10 @@ function makeBar() {
   return Object.assign(make("button", { type: "button", tabIndex: -1 }, token, track, shares), { parts });
 }
 
-// The inputs of all four settings; `changed(name, value)` hears of every move.
+// The inputs of all four settings; `changed(name, value, words)` hears of every move, with words for a screen reader
+// where the input does not speak itself.
 function settingInputs(settings, changed) {
-  const heard = (name) => (value) => changed(name, value);
+  const heard = (name) => (value, words) => changed(name, value, words);
   const temperature = (value) => (value === 0 ? "0, the likeliest" : String(value));
   const orOff = (value) => String(value ?? "off");
   return [
@@ -183,14 +184,14 @@ function seedInput(seed, changed) {
   const limits = { type: "number", min: 0, max: HIGHEST_SEED, step: 1 };
   const input = make("input", { ...limits, value: seed, autocomplete: "off" });
   const another = make("button", { type: "button", "aria-label": "Another seed", title: "Another seed" }, "+1");
-  const set = (value) => {
+  const set = (value, speak = false) => {
     seed = Math.min(HIGHEST_SEED, Math.max(0, Math.trunc(value) || 0));
-    changed(seed);
+    changed(seed, speak ? `seed ${seed}` : "");
   };
   input.addEventListener("input", () => set(input.value));
   input.addEventListener("change", () => (input.value = seed)); // show what is used
   another.addEventListener("click", () => {
-    set(seed + 1);
+    set(seed + 1, true);
     input.value = seed;
   });
   return make("div", { className: "tl-setting tl-seed" }, make("label", {}, make("span", {}, "seed"), input), another);

@@ -1,11 +1,10 @@
-// All the controls of textgen.live(), and the two doors to them: a notebook calls `render`, and a page of the book runs
-// the last lines of this file.
+// All the controls of textgen.live(), and what each of them does.
 
 const LENGTHS = [1, 5, 10, 20, 30, 40, 50, 60, 80, 100, 150, 200, 300, 400];
 
 class Player {
   constructor(root, data, engine, report = () => {}) {
-    Object.assign(this, { data, engine, report, timers: {}, loaded: false });
+    Object.assign(this, { data, engine, report, length: data.max_new_tokens, timers: {}, loaded: false });
     this.generated = false; // the texts are what Generate wrote, so it may write them again when a setting moves
     this.size = data.bytes ? ` (${(data.bytes / 1e6).toFixed(1)} MB)` : "";
     const button = (text, action, className = "") => {
@@ -18,6 +17,9 @@ class Player {
     this.go = button("Generate", () => (this.busy ? this.stop() : this.generate()), "tl-go");
     this.two = make("input", { type: "checkbox", checked: data.settings.length > 1, autocomplete: "off" });
     this.message = make("p", { className: "tl-message", role: "alert" });
+    engine.whenSilent = (words) => {
+      if (words || this.message.textContent === NO_ANSWER) this.message.textContent = words;
+    };
     this.loading = make("p", { className: "tl-loading", role: "status" });
     this.status = make("p", { className: "tl-status", role: "status" });
     this.call = new Call();
@@ -28,7 +30,7 @@ class Player {
     const nodes = this.panels.map((panel) => panel.node);
     this.area = make("div", { className: "tl-runs tl-fresh" }, ...nodes, this.heads.node);
     const lengths = slider("new tokens", LENGTHS, data.max_new_tokens, String, (n) => {
-      data.max_new_tokens = n;
+      this.length = n;
       this.settingChanged();
     });
     root.replaceChildren(
@@ -38,7 +40,7 @@ class Player {
         { className: "tl-actions" },
         this.go,
         button("One token", () => this.oneToken()),
-        button("Start over", () => this.reset()),
+        button("Start over", () => this.reset().then(() => (this.status.textContent = "Back at the prompt."))),
         lengths,
         make("label", { className: "tl-two" }, this.two, "Compare two settings"),
       ),
@@ -127,6 +129,7 @@ class Player {
     const signal = this.interrupt();
     clearTimeout(this.timers.prompt);
     clearTimeout(this.timers.change);
+    clearTimeout(this.timers.announce);
     if (!this.loaded) {
       const progress = make("progress", { "aria-label": "Loading" });
       this.loading.replaceChildren(progress, ` Loading the model${this.size} …`);
@@ -149,18 +152,18 @@ class Player {
     this.loading.textContent = `This was written before you came. Press Generate, and ${loads}`;
   }
 
-  async generate() {
+  async generate({ speak = true } = {}) {
     const opened = this.open();
     this.setBusy(true);
     const signal = await opened;
     this.generated = true;
     for (const panel of this.active()) {
       await panel.begin(this.prompt.value, signal);
-      await panel.write(this.data.max_new_tokens, signal);
+      await panel.write(this.length, signal);
       await this.finish(panel, signal);
     }
     this.setBusy(false);
-    this.announce();
+    if (speak) this.announce();
   }
 
   async oneToken() {
@@ -182,7 +185,6 @@ class Player {
       await panel.begin(this.prompt.value, signal);
       await this.finish(panel, signal);
     }
-    this.announce();
   }
 
   async stop() {
@@ -194,13 +196,17 @@ class Player {
       panel.summary.textContent = `Stopped after ${withCommas(ids.length - given)} tokens.`;
       await this.finish(panel, signal);
     }
-    this.announce();
+    this.announce(() => "");
   }
 
-  // A setting moved. Where the model writes in no time, a generated text is written again; elsewhere the bars follow.
-  settingChanged(panel) {
-    if (!this.loaded) return;
-    if (this.generated && this.engine instanceof InBrowser) this.later("change", 30, () => this.generate());
+  // A setting moved. Where the model writes in no time, a generated text is written again; elsewhere the bars follow. A
+  // slider says its value, so a screen reader hears that and not the text, or `words` where the input is silent.
+  settingChanged(panel, words = "") {
+    clearTimeout(this.timers.announce);
+    this.status.textContent = words;
+    if (!this.loaded) return this.runSafely(() => this.showCall());
+    const again = { speak: false };
+    if (this.generated && this.engine instanceof InBrowser) this.later("change", 30, () => this.generate(again));
     else if (panel?.run.session) {
       this.later("change", 30, () => this.look(panel, panel.at).then(() => this.showCall()));
     }
@@ -209,7 +215,7 @@ class Player {
   async compare() {
     this.arrange();
     if (!this.loaded) return this.showCall();
-    if (this.generated) return this.generate();
+    if (this.generated) return this.generate({ speak: false });
     const signal = await this.open();
     for (const panel of this.active()) {
       await panel.goOn(this.prompt.value, signal);
@@ -270,26 +276,5 @@ class Player {
     });
   }
 
-  showCall = () => this.call.show(this.active().map(({ run }) => run), this.data, this.generated);
-}
-
-function render({ model, el }) {
-  const weights = model.get("weights");
-  const load = () => new GPT(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength), simd);
-  const engine = weights.byteLength ? new InBrowser(load) : new InPython(model);
-  const root = make("div", { className: "textgen-live", "data-lm-suppress-shortcuts": "true" }); // JupyterLab's keys
-  el.append(root);
-  new Player(root, structuredClone(model.get("data")), engine, (text) => {
-    model.set("text", text);
-    model.save_changes();
-  });
-}
-
-export default { render };
-
-if (SCRIPT_URL) {
-  for (const root of document.querySelectorAll(".textgen-live")) {
-    const data = JSON.parse(root.querySelector("script").textContent);
-    new Player(root, data, new InBrowser(() => loadModel(data.model)));
-  }
+  showCall = () => this.call.show(this.active().map(({ run }) => run), this.data, this.length, this.generated);
 }
