@@ -110,6 +110,7 @@ def install() -> None:
     torch.cuda.manual_seed = torch.default_generator.manual_seed
     for name in ("set_device", "synchronize", "empty_cache", "manual_seed_all"):
         setattr(torch.cuda, name, lambda *_, **__: None)
+    torch.cuda._exchange_device = torch.cuda._maybe_exchange_device = lambda _: -1
     torch.backends.cudnn.is_acceptable = lambda _: False
     PretendDevice().__enter__()
 
@@ -124,9 +125,9 @@ def shorten(steps: int = 2, stays: bool = False) -> None:
     fit = textgen.train.fit
 
     @functools.wraps(fit)
-    def short(model, data, **options):
-        options |= {"steps": min(steps, options.get("steps", steps)), "eval_every": None}
-        history = fit(model, data, **options)
+    def short(model, data, long=2000, *rest, **options):
+        options["eval_every"] = None
+        history = fit(model, data, min(steps, options.pop("steps", long)), *rest, **options)
         if stays:
             model.to("cuda")
         return history

@@ -161,7 +161,7 @@ def test_what_the_page_cannot_run_is_refused_in_one_sentence(trained, tmp_path):
         (gpt, bpe, tmp_path / "no/page.html", {}, FileNotFoundError, "/no' does not exist: make that folder"),
         (gpt, bpe, tmp_path / "page", {}, ValueError, r'path must end in "\.html"'),
         (gpt, bpe, page, {"top_p": 2}, ValueError, "top_p must be"),
-        (gpt, bpe, page, {"colour": 2}, TypeError, "colour"),
+        (gpt, bpe, page, {"colour": 2}, ValueError, "settings must hold temperature, .* but colour came"),
     ):
         with pytest.raises(error, match=said) as told:
             textgen.share(model, tokenizer, path, max_new_tokens=1, **settings)

@@ -52,30 +52,27 @@ def live(
     reason = misfit(model, tokenizer)
     if (in_browser or in_book()) and reason:
         raise ValueError(f"{reason}, or leave in_browser out.")
-    data = controls_data(
-        model, tokenizer, prompt, prompts, max_new_tokens, temperature, top_k, top_p, seed, compare
-    )
+    settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    data = controls_data(model, tokenizer, prompt, prompts, max_new_tokens, compare, **settings)
     return Live(model, tokenizer, data, not reason if in_browser is None else in_browser)
 
 
 def controls_data(
     model: LanguageModel,
     tokenizer: Tokenizer,
-    prompt: str = "",
-    prompts: Mapping[str, str] | None = None,
-    max_new_tokens: int = 60,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int = 0,
-    compare: Mapping | None = None,
+    prompt="",
+    prompts=None,
+    max_new_tokens=60,
+    compare=None,
+    **settings,
 ) -> dict:
     """Return what the controls start from: settings, the text that each writes, and the sizes of the model."""
-    settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    if compare and (unknown := set(compare) - set(settings)):
-        came = ", ".join(map(str, unknown))
-        raise ValueError(f"compare must hold {', '.join(settings)} or some of them, but {came} came.")
-    both = [settings] + ([settings | compare] if compare else [])
+    usual = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 0}
+    for name, given in (("settings", settings), ("compare", compare or {})):
+        if unknown := set(given) - set(usual):
+            came = ", ".join(map(str, unknown))
+            raise ValueError(f"{name} must hold {', '.join(usual)} or some of them, but {came} came.")
+    both = [usual | settings] + ([usual | settings | compare] if compare else [])
     data = {
         "prompt": prompt,
         "prompts": dict(prompts or {}),
