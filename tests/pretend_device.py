@@ -70,7 +70,8 @@ class PretendDevice(TorchFunctionMode):
             )
         result = func(*args, **kwargs)
         if on and name in LENGTHS_ON_CPU:
-            return tuple(tag(part) if part.is_floating_point() else part for part in result)
+            tag([part for part in tree_leaves(result) if part.is_floating_point()])
+            return result
         return tag(result) if on else result
 
     @staticmethod
