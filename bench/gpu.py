@@ -77,7 +77,7 @@ def run_pages(paths: list[Path], gpu: bool, at_once: int) -> dict:
     return found
 
 
-def run_tests() -> str:
+def run_tests(at_once: int) -> str:
     """Run the package's own tests, and return pytest's last line."""
     names = [str(path) for name in TESTS for path in sorted((ROOT / "tests").glob(f"test_{name}.py"))]
     command = [
@@ -161,16 +161,22 @@ def main() -> int:
     }
     record["versions"]["transformers"] = transformers.__version__
     paths = sorted((ROOT / "book").glob(f"{a.only}*.ipynb"))
+
+    def keep(**found) -> None:
+        """Write what there is so far: a machine may be gone before the end."""
+        record.update(found)
+        RECORD.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
     if "speed" not in a.without:
-        record["speed"] = speed()
+        keep(speed=speed())
         print(json.dumps(record, indent=2), flush=True)
-    record["pages"] = run_pages(paths, True, a.at_once)
+    keep(pages=run_pages(paths, True, a.at_once))
     if "cpu" not in a.without:
         for name, page in run_pages(paths, False, a.at_once).items():
             record["pages"][name]["seconds on the CPU"] = page["seconds"]
     if "tests" not in a.without:
-        record["tests"] = run_tests()
-    RECORD.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        keep(tests=run_tests(a.at_once))
+    keep()
     raised = [name for name, page in record["pages"].items() if "raised" in page]
     return int(bool(raised) or "failed" in record.get("tests", ""))
 

@@ -178,7 +178,7 @@ def test_pocket_gpt_ships_with_the_course():
     assert config["architectures"] == ["GPT2LMHeadModel"]
     model.double()
     given = ["Once there was", "My name is Ada and I like to", "Q: What is my name?"] * 8
-    texts = textgen.generate(model, tokenizer, given, temperature=0.8, seed=3)
+    texts = textgen.generate(model, tokenizer, given, temperature=0.8, seed=[3] * len(given))
     assert texts == [textgen.generate(model, tokenizer, p, temperature=0.8, seed=3) for p in given]
     [out] = pipeline("text-generation", model=str(hub.WEIGHTS / "pocket-gpt"))(
         "Once there was", max_new_tokens=30, do_sample=False

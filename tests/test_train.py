@@ -395,7 +395,7 @@ if PartialState().is_main_process:
 
 
 def test_two_processes_share_each_batch_and_train_the_same_model(tmp_path):
-    whole = losses(textgen.fit(small_gpt(dropout=0.0), Sums(), **RUN))
+    whole = losses(textgen.fit(small_gpt(dropout=0.0), Sums(), device="cpu", **RUN))
     script = tmp_path / "train.py"
     script.write_text(PROCESSES.format(book=str(BOOK), tests=str(Path(__file__).parent)))
     # What `accelerate launch` starts on GPUs; on CPUs it would ask for MPI.
