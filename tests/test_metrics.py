@@ -293,6 +293,8 @@ def test_intervals_by_hand_and_their_coverage():
     assert metrics.wilson(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-3)
     assert metrics.wilson(0, 20)[0] == 0 and metrics.wilson(20, 20)[1] == pytest.approx(1)
     assert metrics.wilson(0, 20)[1] == pytest.approx(0.1611, abs=1e-3)
+    assert metrics.share([True] * 9 + [False]) == "0.900 (0.596 to 0.982, n = 10)"
+    assert metrics.share([]) == "nothing to count"
     generator = torch.Generator().manual_seed(0)
     rows = torch.rand(400, 30, generator=generator) < 0.8
     shares = [metrics.wilson(int(row.sum()), 30) for row in rows]

@@ -64,6 +64,15 @@ def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def share(right) -> str:
+    """The share of `right`, a row of true and false, with its interval: "0.912 (0.857 to 0.947, n = 160)"."""
+    n, found = len(right), int(sum(right))
+    if not n:
+        return "nothing to count"
+    low, high = wilson(found, n)
+    return f"{found / n:.3f} ({low:.3f} to {high:.3f}, n = {n:,})"
+
+
 def bootstrap(values, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
     """The 95% interval of the mean of independent `values`, by drawing from them again (Efron 1979)."""
     values = torch.as_tensor(values, dtype=torch.float64).flatten().cpu()
