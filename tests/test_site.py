@@ -51,7 +51,7 @@ WRAPS = """[...document.querySelectorAll(".cell_input .line")].filter((line) =>
   line.offsetHeight > 1.5 * parseFloat(getComputedStyle(line).lineHeight)).map((line) => line.textContent)"""
 # What has no place on paper, and yet shows.
 ON_PAPER = """[...document.querySelectorAll(`nav, .bd-sidebar, .bd-header-article, .prev-next-footer, .bd-footer,
-    .headerlink, .copybtn, .hero-buttons, input[type=range], .tl-go, .cell summary`)]
+    .headerlink, .copybtn, .hero-buttons, input[type=range], .tl-go, details.hide > summary`)]
   .filter((one) => one.checkVisibility() && one.getClientRects().length).map((one) => one.outerHTML.slice(0, 80))"""
 # The darkest background that is painted, as the sum of red, green and blue, from 0 to 765.
 DARKEST = """Math.min(...[...document.querySelectorAll("html, body, .bd-container, .bd-container *")]
