@@ -1,6 +1,7 @@
 """The published site, page by page, in a real browser that reaches nothing but the site."""
 
 import functools
+import json
 import re
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +40,26 @@ USES = {  # any other script -> what on a page needs it
 AXE = """axe.run({ resultTypes: ["violations"] }).then(({ violations }) =>
   violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
     .flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html.slice(0, 200)])))"""
+
+# Blocks of code that have to be scrolled sideways, each with its first words.
+SCROLLS = """[...document.querySelectorAll("div.highlight pre")]
+  .filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent.slice(0, 60))"""
+# Lines of a cell's code that wrap though they have no more than 88 characters.
+WRAPS = """[...document.querySelectorAll(".cell_input .line")].filter((line) =>
+  [...line.textContent.trimEnd()].length <= 88 &&
+  line.offsetHeight > 1.5 * parseFloat(getComputedStyle(line).lineHeight)).map((line) => line.textContent)"""
+# What has no place on paper, and yet shows.
+ON_PAPER = """[...document.querySelectorAll(`nav, .bd-sidebar, .bd-header-article, .prev-next-footer, .bd-footer,
+    .headerlink, .copybtn, .hero-buttons, input[type=range], .tl-go, details.hide > summary`)]
+  .filter((one) => one.checkVisibility() && one.getClientRects().length).map((one) => one.outerHTML.slice(0, 80))"""
+# The darkest background that is painted, as the sum of red, green and blue, from 0 to 765.
+DARKEST = """Math.min(...[...document.querySelectorAll("html, body, .bd-container, .bd-container *")]
+  .filter((one) => !one.closest("svg, iframe, .textgen-live, .ladder") && one.checkVisibility())
+  .map((one) => getComputedStyle(one).backgroundColor.match(/[\\d.]+/g).map(Number))
+  .filter(([r, g, b, alpha]) => alpha !== 0).map(([r, g, b]) => r + g + b))"""
+CONTRAST = """axe.run({ runOnly: ["color-contrast"] }).then(({ violations }) =>
+  violations.flatMap(({ nodes }) => nodes.map(({ html }) => html.slice(0, 200))))"""
+PAPER = 680  # pixels between the margins of a sheet of A4
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -105,6 +126,22 @@ def serious(page, scheme: str) -> list[list[str]]:
     return page.evaluate(AXE)
 
 
+def on_paper(page) -> dict:
+    """Return what a page that is read in the dark looks like when it is printed."""
+    page.set_viewport_size({"width": PAPER, "height": 962})
+    page.emulate_media(media="print", color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_timeout(300)  # colours fade over
+    return {
+        "scrolls": page.evaluate(SCROLLS),
+        "out of place": page.evaluate(ON_PAPER),
+        "darkest": page.evaluate(DARKEST),
+        "contrast": page.evaluate(CONTRAST),
+        "width": page.evaluate("document.documentElement.scrollWidth"),
+        "title": page.locator("article h1").first.is_visible(),
+    }
+
+
 @pytest.fixture(scope="module")
 def visits(browser, address, pages) -> dict[str, dict]:
     """Visit every page over http once and return, by page, what the tests below judge."""
@@ -128,13 +165,21 @@ def visits(browser, address, pages) -> dict[str, dict]:
                 ),
                 "formulas": page.locator(".math").count(),
                 "typeset": page.locator("mjx-container").count() - page.locator("mjx-merror").count(),
+                "scrolls": page.evaluate(SCROLLS),
+                "wraps": page.evaluate(WRAPS),
+                "code": page.locator(".cell_input pre").evaluate_all(
+                    "(all) => all.map((pre) => pre.innerText)"
+                ),
+                "lines": page.locator(".cell_input .line").count(),
                 "troubles": list(page.troubles),
             }
             page.evaluate(axe.read_text())
             seen[name] |= {scheme: serious(page, scheme) for scheme in ("light", "dark")}
             page.set_viewport_size({"width": 390, "height": 844})
             seen[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
+            seen[name]["scrolls when narrow"] = page.evaluate(SCROLLS)
             seen[name]["narrow"] = serious(page, "light")
+            seen[name]["print"] = on_paper(page)
     return seen
 
 
@@ -164,6 +209,31 @@ def test_every_formula_is_typeset(visits):
 
 def test_no_page_scrolls_sideways_on_a_telephone(visits):
     assert not {name: seen["width"] for name, seen in visits.items() if seen["width"] > 390}
+
+
+def test_no_code_is_cut_off(visits):
+    """A line of 88 characters fits on a screen of 1,280 pixels; elsewhere lines wrap."""
+    assert any(seen["lines"] for seen in visits.values())
+    for what in ("scrolls", "wraps", "scrolls when narrow"):
+        assert not {name: seen[what] for name, seen in visits.items() if seen[what]}, what
+
+
+def test_code_is_copied_as_it_was_written(visits, site, chapters):
+    """Each line is an element of its own, so that it can wrap; selected and copied it is a line still."""
+    for name in chapters:
+        cells = json.loads((site / f"_sources/book/{name}.ipynb").read_text())["cells"]
+        sources = {"".join(cell["source"]).strip() for cell in cells}
+        shown = {code.strip() for code in visits[f"book/{name}.html"]["code"]}
+        assert shown and not shown - sources
+
+
+def test_a_printed_page_is_the_text_alone_dark_on_white(visits):
+    on_paper = {name: seen["print"] for name, seen in visits.items() if name.startswith("book/")}
+    for what in ("scrolls", "out of place", "contrast"):
+        assert not {name: seen[what] for name, seen in on_paper.items() if seen[what]}, what
+    assert not {name: seen["darkest"] for name, seen in on_paper.items() if seen["darkest"] < 600}
+    assert not {name: seen["width"] for name, seen in on_paper.items() if seen["width"] > PAPER}
+    assert not [name for name, seen in on_paper.items() if not seen["title"]]
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "narrow"])

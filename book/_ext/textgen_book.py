@@ -38,6 +38,8 @@ LOCAL = all((MODULES / name).exists() for name in VENDOR)
 CDN = re.compile(
     r"https://cdnjs\.cloudflare\.com/ajax/libs/[\w.]+/[\d.]+/(require\.min\.js|d3\.min|jquery\.min)"
 )
+# A block of code as Pygments writes it, where no tag reaches over the end of a line; what a cell printed is none.
+CODE = re.compile(r'(<div class="highlight-[^"]+"><div class="highlight"><pre>)(.*?)\n?(?=</pre>)', re.DOTALL)
 # A script of the theme's or of an extension's -> what a page must hold for it to be loaded there.
 NEEDED_BY = {
     "clipboard": 'class="highlight',
@@ -87,6 +89,17 @@ def name_failing_cell(app) -> None:
     NotebookClient.async_execute_cell = run_and_name
 
 
+def by_line(code: re.Match) -> str:
+    """Put each line of a block of code in a span of its own that knows its indent, so that it can wrap below that."""
+    lines = []
+    for line in code[2].split("\n"):
+        text = re.sub("<.*?>", "", line)
+        indent = len(text) - len(text.lstrip(" "))
+        style = f' style="--indent:{indent}"' if indent else ""
+        lines.append(f'<span class="line"{style}>{line}</span>\n')
+    return code[1] + "".join(lines)
+
+
 def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Rewrite a page's body and choose its scripts and styles."""
     body = context.get("body") or ""
@@ -96,6 +109,7 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
     body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
     # a formula wider than a telephone scrolls, which the keyboard can do only where it can go
     body = body.replace('<div class="math notranslate', '<div tabindex="0" class="math notranslate')
+    body = CODE.sub(by_line, body)
     run = NbMetadataCollector.get_exec_data(app.env, pagename) if doctree else None
     if run and run["runtime"]:
         line = f'<p class="run-time">It took {run["runtime"]:.0f} seconds to run this page for the book.</p>'
