@@ -24,7 +24,7 @@ test: .venv/.installed node_modules/.installed
 	$(call timed,style,$(PY) -m ruff check . && $(PY) -m ruff format --check .)
 	$(call timed,book,$(PY) tools/build.py)
 	$(call timed,notebooks,$(PYTEST) $(NBVAL) $$($(PY) tools/toc.py))
-	$(call timed,tests,$(PYTEST) tests/test_site.py tests/test_colab.py tests)  # the longest first
+	$(call timed,tests,$(PYTEST) tests/test_gpu.py tests/test_site.py tests/test_live_site.py tests/test_colab.py tests)  # the longest first
 
 # Where a GPU is; PY=python3 takes that Python, with what it has, instead of the book's environment.
 gpu:

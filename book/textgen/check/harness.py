@@ -69,7 +69,7 @@ def to_number(value) -> float | None:
         return None
 
 
-def exercise(hint: str, more: str = "", praise: str = "") -> Callable:
+def exercise(hint: str, more: str, praise: str) -> Callable:
     """Turn `diagnose(call)`, which says what is wrong with the guarded function or None, into a check.
 
     A first wrong answer gets its diagnosis and `hint`, an idea; each one after it gets `more`, which tells more,
