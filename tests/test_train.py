@@ -250,20 +250,20 @@ def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest():
 
 
 def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one_thread):
-    run = RUN | {"optimizer": "muon"}
-    whole = textgen.fit(small_gpt(), Sums(), **run)
+    alone = RUN | {"optimizer": "adamw"}
+    whole = textgen.fit(small_gpt(), Sums(), **RUN)
     assert whole.valid[-1][2] < 0.8 * whole.valid[0][2]
-    assert losses(whole) != losses(textgen.fit(small_gpt(), Sums(), **RUN))
+    assert losses(whole) != losses(textgen.fit(small_gpt(), Sums(), **alone))
 
     def stop(history):
         if len(history.train) == 16:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, callback=stop, **run)
-    assert losses(textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **run)) == losses(whole)
+        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, callback=stop, **RUN)
+    assert losses(textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)) == losses(whole)
     with pytest.raises(ValueError, match="optimizer='muon', not 'adamw'"):
-        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
+        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **alone)
     with pytest.raises(ValueError, match='optimizer must be "adamw" or "muon"'):
         textgen.fit(small_gpt(), Sums(), optimizer="sgd")
 
@@ -407,7 +407,8 @@ def test_two_processes_share_each_batch_and_train_the_same_model(tmp_path):
     shared = json.loads((tmp_path / "history.json").read_text())
     for one, two in zip(whole, shared):
         assert [step for step, _ in one] == [step for step, _ in two]
-        assert [loss for _, loss in one] == pytest.approx([loss for _, loss in two], abs=1e-4)
+        # Muon orthogonalises in bfloat16, which makes 4e-4 out of another order of adding.
+        assert [loss for _, loss in one] == pytest.approx([loss for _, loss in two], abs=2e-3)
     assert saved_step(tmp_path / "run") == RUN["steps"]
 
 

@@ -14,6 +14,7 @@ from torch import nn
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "book"))
 from textgen import hub
+from textgen.gpt import KVCache
 
 TARGET = HERE / "dist/pocket-gpt"
 
@@ -26,7 +27,8 @@ class WithCache(nn.Module):
         self.model = model
 
     def forward(self, input_ids, *past):
-        state = list(zip(past[::2], past[1::2]))
+        pairs = [torch.stack(pair) for pair in zip(past[::2], past[1::2])]
+        state = [KVCache.read(None, pair) for pair in pairs]
         # with the attention weights, whose mask is written out, so that it holds for any length
         x, caches, _ = self.model.hidden_states(input_ids, state, return_attention=True)
         return self.model.head(x), *(tensor for pair in caches for tensor in pair)

@@ -23,6 +23,33 @@ class GPTConfig:
     sliding_window: int | None = None
 
 
+class KVCache:
+    """The keys and values that a layer has read, (2, B, n_head, length, d_head), in a buffer with room for more.
+
+    Reading on fills the room behind them. Where that is taken, by another continuation of the same text, or too
+    small, they move to a new buffer, twice as large: so no cache that you hold ever changes.
+    """
+
+    def __init__(self, buffer: Tensor, length: int, taken: list[int]):
+        self.buffer, self.length, self.taken = buffer, length, taken  # `taken` is the buffer's, shared
+
+    def __iter__(self):
+        return iter(self.buffer[..., : self.length, :])  # keys, values = cache
+
+    @classmethod
+    def read(cls, past: "KVCache | None", kv: Tensor) -> "KVCache":
+        """The cache after `past` and new keys and values (2, B, n_head, T, d_head)."""
+        if past is None:
+            return cls(kv, kv.size(3), [kv.size(3)])
+        buffer, taken, end = past.buffer, past.taken, past.length + kv.size(3)
+        if end > buffer.size(3) or past.length < taken[0] or kv.requires_grad:
+            buffer, taken = kv.new_empty(*kv.shape[:3], 2 * end, kv.size(4)), [0]
+            buffer[..., : past.length, :] = past.buffer[..., : past.length, :]
+        buffer[..., past.length : end, :] = kv
+        taken[0] = end
+        return cls(buffer, end, taken)
+
+
 class CausalSelfAttention(nn.Module):
     """Each position looks at itself and those before it, with ``n_head`` heads (Vaswani et al. 2017)."""
 
@@ -36,11 +63,11 @@ class CausalSelfAttention(nn.Module):
     def forward(self, x, cache=None, head_mask=None, return_attention=False):
         """(B, T, n_embd) to the same, with the new cache, and the weights (B, n_head, T, S) if asked for."""
         B, T, C = x.shape
-        q, k, v = self.c_attn(x).split(C, dim=2)  # (B, T, n_embd)
-        q, k, v = (h.view(B, T, self.n_head, -1).transpose(1, 2) for h in (q, k, v))  # (B, n_head, T, d_head)
-        if cache is not None:  # keys and values of the tokens read before
-            k, v = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)  # (B, n_head, S, d_head)
-        S, weights = k.size(2), None
+        qkv = (
+            self.c_attn(x).view(B, T, 3, self.n_head, -1).permute(2, 0, 3, 1, 4)
+        )  # (3, B, n_head, T, d_head)
+        q, cache = qkv[0], KVCache.read(cache, qkv[1:])
+        (k, v), S, weights = cache, cache.length, None  # (B, n_head, S, d_head)
         if return_attention:
             scores = q @ k.transpose(-2, -1) / k.size(-1) ** 0.5  # (B, n_head, T, S)
             scores = scores.masked_fill(~self.mask(T, S, x.device), -torch.inf)
@@ -52,7 +79,7 @@ class CausalSelfAttention(nn.Module):
             y = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal=plain and T > 1)
         y = y if head_mask is None else y * head_mask.view(-1, 1, 1)
         y = y.transpose(1, 2).reshape(B, T, C)  # the heads side by side again
-        return self.dropout(self.c_proj(y)), (k, v), weights
+        return self.dropout(self.c_proj(y)), cache, weights
 
     def mask(self, T: int, S: int, device=None) -> Tensor:
         """(T, S), True where the last T of S positions may look: not ahead, not beyond the window."""
@@ -91,7 +118,7 @@ class Block(nn.Module):
 
 
 class GPT(GPT2Folder, LanguageModel):
-    """GPT-2 to the letter (Radford et al. 2019). Its state is the KV cache, one pair (k, v) a layer."""
+    """GPT-2 to the letter (Radford et al. 2019). Its state is a list of KV caches, one a layer."""
 
     Config = GPTConfig
 
@@ -140,7 +167,7 @@ class GPT(GPT2Folder, LanguageModel):
         With ``head`` this is ``forward`` in two steps; a reward model or a probe puts a head of its own on it.
         """
         x = self.wte(ids) if embeddings is None else embeddings  # (B, T, n_embd)
-        past = 0 if state is None else state[0][0].size(2)
+        past = 0 if state is None else state[0].length
         if (end := past + x.size(1)) > self.max_positions:
             raise ValueError(
                 f"ids must be at most block_size {self.max_positions} tokens long, but {end} came."

@@ -41,8 +41,9 @@ def fit(
     eval_rows: int = 256,
     block_size: int | None = None,
     weight_decay: float = 0.1,
-    optimizer: str = "adamw",
+    optimizer: str = "muon",
     callback: Callable[[History], None] | None = None,
+    compile: bool = False,
 ) -> History:
     """Train `model` in place on `data`; it comes back in evaluation mode, on the device on which it came.
 
@@ -53,13 +54,16 @@ def fit(
     share each batch between them.
 
     `lr`: the highest learning rate; by default 0.004, less for models above a million parameters.
-    `optimizer`: "adamw" (Loshchilov and Hutter 2019, arXiv:1711.05101), or "muon" (Jordan et al. 2024), which trains
-    the matrices inside a GPT's blocks at 7.5 times `lr` and leaves the rest to AdamW.
+    `optimizer`: "muon" (Jordan et al. 2024) trains the matrices inside a model's blocks, `model.h`, at 7.5 times `lr`,
+    and leaves the rest to AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); "adamw" leaves it all. A model
+    without blocks, or with frozen ones, is trained by AdamW either way.
     `device`: "auto", "cpu", "cuda" or "mps". `block_size`: tokens a row, by default the model's own.
     `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
     goes on from there, to the same losses on the same number of threads.
     `eval_every`: steps between evaluations on `eval_rows` held-out rows, by default a tenth of the run.
     `callback`: called with the history so far after each evaluation, off the clock; it may draw, and let the model write.
+    `compile`: let `torch.compile` fuse the model's operations first. That takes a minute, and pays on a GPU for models
+    of a hundred million parameters; it needs a C++ compiler.
 
     Raises ValueError for an argument that cannot be used or a checkpoint of another run, and
     FloatingPointError when the loss is no longer a number.
@@ -84,7 +88,7 @@ def fit(
     run = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "block_size": block_size}
     run |= {"weight_decay": weight_decay, "optimizer": optimizer, "data": zlib.crc32(first.numpy().tobytes())}
     made = make_optimizers(model, lr, weight_decay, accelerator.device, optimizer)
-    wrapped, *optimizers = accelerator.prepare(model, *made)
+    wrapped, *optimizers = accelerator.prepare(torch.compile(model) if compile else model, *made)
     history, start, pending = History(), 0, []
 
     def flush() -> None:
