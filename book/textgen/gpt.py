@@ -34,7 +34,8 @@ class KVCache:
         self.buffer, self.length, self.taken = buffer, length, taken  # `taken` is the buffer's, shared
 
     def __iter__(self):
-        return iter(self.buffer[..., : self.length, :])  # keys, values = cache
+        """``keys, values = cache``: each (B, n_head, length, d_head)."""
+        return iter(self.buffer[..., : self.length, :])
 
     @classmethod
     def read(cls, past: "KVCache | None", kv: Tensor) -> "KVCache":
