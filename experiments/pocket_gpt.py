@@ -122,7 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
     numbers = {"documents": 1_400_000, "steps": 12_000, "batch_size": 128, "n_layer": 4, "n_embd": 128}
     numbers |= {"vocab_size": 1024, "measure": 1000, "seed": 0}
     options = common.parser("pocket_gpt", __doc__, record=False, **numbers)
-    options.add_argument("--lr", type=float, default=3e-3, help="highest learning rate")
+    options.add_argument("--lr", type=float, default=3e-3, help="AdamW's highest learning rate")
+    options.add_argument("--muon-lr", type=float, default=0.0225, help="Muon's highest learning rate")
     options.add_argument("--folder", type=Path, default=hub.WEIGHTS / "pocket-gpt", help="where it goes")
     options.add_argument("--checkpoint", type=Path, help="folder to save the run in, and to continue it from")
     a = options.parse_args(arguments)
@@ -140,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
         flush=True,
     )
 
-    settings = {"checkpoint": a.checkpoint, "optimizer": "muon"}
+    settings = {"muon_lr": a.muon_lr, "checkpoint": a.checkpoint}
     history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, **settings)
     for step, seconds, loss in history.valid:
         print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")

@@ -14,7 +14,7 @@ import torch
 from textgen import hub, seq2seq
 from textgen.files import write_atomically, write_sums
 
-STEPS, BATCH_SIZE, PAIRS = 1000, 64, 20_000  # chapters 03 and 04 train the width of 128 with these, live
+STEPS, BATCH_SIZE, PAIRS = 500, 64, 20_000  # chapters 03 and 04 train the width of 128 with these, live
 MODELS = {  # name: settings; the first four differ only in width
     "32": {"n_hidden": 32},
     "64": {"n_hidden": 64},

@@ -5,15 +5,15 @@
     python experiments/variants.py --windows 8    one of them; the others' figures stay
 
 Chapter 02 shows what a longer window buys, chapter 03 an RNN that trains for a fifth of the steps, chapter 04 what banded
-layers cost, chapter 05 what the parts that GPT-3 names are good for. All else is as on the ladder, the budget too.
+layers cost, chapter 05 what Muon saves, and what the parts that GPT-3 names are good for. All else is as on the ladder.
 """
 
 import torch
-from ladder import RUNGS, measure, options
+from ladder import RUNGS, STEPS, measure, options
 from textgen.gpt import GPT, Block, GPTConfig
 from torch import nn
 
-BASE = RUNGS["GPT"][2]
+BASE, ALONE = RUNGS["GPT"][2], {"lr": 0.004, "muon_lr": 0}
 
 
 class PlainInitialisation(GPT):
@@ -66,16 +66,17 @@ class NoPositions(GPT):
 
 
 VARIANTS = {
-    "RNN, a fifth of the steps": (*RUNGS["RNN"][:3], {"steps": 220}),
+    "RNN, a fifth of the steps": (*RUNGS["RNN"][:3], {"steps": STEPS // 5}),
+    "AdamW alone": (*RUNGS["GPT"][:3], ALONE),
+    "AdamW alone, twice the steps": (*RUNGS["GPT"][:3], ALONE | {"steps": 2 * STEPS}),
     "banded attention": (GPT, GPTConfig, BASE | {"sliding_window": 24}, {}),
     "plain initialisation": (PlainInitialisation, GPTConfig, BASE, {}),
     "0.02 at width 96": (SmallInitialisation, GPTConfig, BASE, {}),
     "post-norm": (PostNorm, GPTConfig, BASE, {}),
     "no positions": (NoPositions, GPTConfig, BASE, {}),
 }
-WINDOWS = {
-    str(n): (*RUNGS["WindowMLP"][:2], RUNGS["WindowMLP"][2] | {"window": n}, {}) for n in (1, 2, 4, 8, 16, 32)
-}
+MODEL, CONFIG, SETTINGS, TRAINING = RUNGS["WindowMLP"]
+WINDOWS = {str(n): (MODEL, CONFIG, SETTINGS | {"window": n}, TRAINING) for n in (1, 2, 4, 8, 16, 32)}
 EDGES = (4, 7, 10, 15, 20, 30)  # of the distances, in words, at which a window's recall is measured
 
 

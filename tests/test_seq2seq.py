@@ -110,7 +110,7 @@ def test_both_learn_through_fit_and_attention_faster(data, pairs):
         model = Translator(
             TranslatorConfig(len(data.english), len(data.spanish), 32, 48, attention=attention)
         )
-        history = textgen.fit(model, data, steps=60, batch_size=32, device="cpu", lr=0.01, eval_rows=32)
+        history = textgen.fit(model, data, steps=150, batch_size=32, device="cpu", lr=0.01, eval_rows=32)
         losses.append(history.valid[-1][2])
         assert losses[-1] < 0.7 * history.valid[0][2]
     assert losses[1] < losses[0]

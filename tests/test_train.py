@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import textgen
 import torch
-from textgen import GPT, Bigram, BigramConfig, GPTConfig, train
+from textgen import GPT, LSTM, Bigram, BigramConfig, GPTConfig, LSTMConfig, WindowMLP, WindowMLPConfig, train
 from textgen.checkpoint import FILE
 from textgen.gpt import SoftPrompt
 
@@ -142,7 +142,7 @@ def test_a_save_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch, one_t
 
 def test_a_checkpoint_of_something_else_is_not_continued(tmp_path):
     textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
-    for change, says in [({"steps": 31}, "steps=30, not 31"), ({"lr": 0.1}, "lr=0.004, not 0.1")]:
+    for change, says in [({"steps": 31}, "steps=30, not 31"), ({"lr": 0.1}, "lr=0.01, not 0.1")]:
         with pytest.raises(ValueError, match=says) as caught:
             textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **(RUN | change))
         assert one_sentence(caught.value)
@@ -225,32 +225,35 @@ def test_the_learning_rate_rises_and_falls_to_zero():
 
 def test_weight_decay_spares_biases_and_norms():
     model = small_gpt()
-    (adamw,) = train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"), "adamw")
+    (adamw,) = train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"))
     decayed, spared = adamw.param_groups
     assert decayed["weight_decay"] == 0.1 and spared["weight_decay"] == 0
     assert all(p.dim() == 2 for p in decayed["params"]) and all(p.dim() == 1 for p in spared["params"])
     assert len(decayed["params"]) + len(spared["params"]) == len(list(model.parameters()))
 
 
-def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest():
-    model = small_gpt(n_layer=2)
-    adamw, muon = train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"), "muon")
-    (rest,), (inside,) = adamw.param_groups, muon.param_groups
-    names = {id(p): name for name, p in model.named_parameters()}
-    taken = sorted(names[id(p)] for p in inside["params"])
+def test_muon_takes_the_matrices_between_embeddings_and_head_and_adamw_the_rest():
+    def names_of(model):
+        names = {id(p): name for name, p in model.named_parameters()}
+        return sorted(names[id(p)] for p in train.hidden_matrices(model))
+
+    model, cpu = small_gpt(n_layer=2), torch.device("cpu")
     parts = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
-    assert taken == sorted(f"h.{i}.{part}.weight" for i in (0, 1) for part in parts)
-    assert len(taken) + len(rest["params"]) == len(names) and rest["weight_decay"] == 0
-    assert (rest["highest"], inside["highest"]) == (1e-3, 7.5e-3)
-    for p in model.h.parameters():  # frozen, or a model without blocks: AdamW alone
-        p.requires_grad_(False)
-    assert len(train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"), "muon")) == 1
-    soft = SoftPrompt(model, torch.tensor([1, 2]))
-    assert len(train.make_optimizers(soft, 1e-3, 0.1, torch.device("cpu"), "muon")) == 1
+    assert names_of(model) == sorted(f"h.{i}.{part}.weight" for i in (0, 1) for part in parts)
+    adamw, muon = train.make_optimizers(model, 1e-3, 0.1, cpu, 2e-3)
+    (rest,), (inside,) = adamw.param_groups, muon.param_groups
+    assert len(inside["params"]) + len(rest["params"]) == len(list(model.parameters()))
+    assert (rest["highest"], rest["weight_decay"]) == (1e-3, 0)
+    assert (inside["highest"], inside["weight_decay"]) == (2e-3, 0.1)
+    assert names_of(LSTM(LSTMConfig(vocab_size=10))) == ["memory.weight_hh_l0", "memory.weight_ih_l0"]
+    assert names_of(WindowMLP(WindowMLPConfig(vocab_size=10))) == ["hidden.weight"]
+    soft = SoftPrompt(model, torch.tensor([1, 2]))  # freezes the model
+    for other in (soft, Bigram(BigramConfig(vocab_size=10)), torch.nn.Linear(2, 3)):
+        assert not names_of(other) and len(train.make_optimizers(other, 1e-3, 0.1, cpu, 2e-3)) == 1
 
 
 def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one_thread):
-    alone = RUN | {"optimizer": "adamw"}
+    alone = RUN | {"muon_lr": 0}
     whole = textgen.fit(small_gpt(), Sums(), **RUN)
     assert whole.valid[-1][2] < 0.8 * whole.valid[0][2]
     assert losses(whole) != losses(textgen.fit(small_gpt(), Sums(), **alone))
@@ -262,16 +265,14 @@ def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one
     with pytest.raises(KeyboardInterrupt):
         textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, callback=stop, **RUN)
     assert losses(textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)) == losses(whole)
-    with pytest.raises(ValueError, match="optimizer='muon', not 'adamw'"):
+    with pytest.raises(ValueError, match="muon_lr=0.03, not 0"):
         textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **alone)
-    with pytest.raises(ValueError, match='optimizer must be "adamw" or "muon"'):
-        textgen.fit(small_gpt(), Sums(), optimizer="sgd")
 
 
 def test_large_models_learn_more_carefully():
-    assert train.default_lr(small_gpt()) == 4e-3
+    assert train.default_lr(small_gpt()) == 0.01 and train.default_lr(small_gpt(), alone=True) == 0.004
     wide = torch.nn.Linear(2000, 2000, bias=False)  # four million parameters
-    assert train.default_lr(wide) == pytest.approx(2e-3)
+    assert train.default_lr(wide) == pytest.approx(0.005)
 
 
 def test_any_model_and_batch_of_the_contract_train():
@@ -326,6 +327,7 @@ def test_nothing_is_printed_where_nobody_watches(capfd):
         ({"eval_every": 0}, "eval_every must be"),
         ({"lr": 0}, "lr must be a number above 0"),
         ({"lr": float("nan")}, "lr must be"),
+        ({"muon_lr": -1}, "muon_lr must be a number of 0 or more"),
         ({"device": "gpu"}, 'device must be "auto", "cpu", "cuda" or "mps", not \'gpu\''),
     ],
 )
@@ -373,7 +375,7 @@ def test_a_loss_that_is_no_number_stops_the_run():
             return ids, torch.where(torch.tensor(self.calls > 10), -100, targets)
 
     with pytest.raises(
-        FloatingPointError, match="The loss is nan at step .*lr=0.004 is probably too high"
+        FloatingPointError, match="The loss is nan at step .*lr=0.01 is probably too high"
     ) as e:
         textgen.fit(small_gpt(), Exploding(), steps=40, eval_rows=2, batch_size=2)
     assert one_sentence(e.value)

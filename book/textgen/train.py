@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from .checkpoint import FILE, load_checkpoint, save_checkpoint
 from .models import evaluating
 
-MUON = 7.5  # its learning rate, as a multiple of AdamW's
 READ_EVERY = 20  # steps between two readings of the loss: each makes a GPU wait
 
 
@@ -41,7 +41,7 @@ def fit(
     eval_rows: int = 256,
     block_size: int | None = None,
     weight_decay: float = 0.1,
-    optimizer: str = "muon",
+    muon_lr: float | None = None,
     callback: Callable[[History], None] | None = None,
     compile: bool = False,
 ) -> History:
@@ -53,10 +53,11 @@ def fit(
     loop on a CPU, on CUDA (in bfloat16), on MPS, and in several processes under `accelerate launch`, which
     share each batch between them.
 
-    `lr`: the highest learning rate; by default 0.004, less for models above a million parameters.
-    `optimizer`: "muon" (Jordan et al. 2024) trains the matrices inside a model's blocks, `model.h`, at 7.5 times `lr`,
-    and leaves the rest to AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); "adamw" leaves it all. A model
-    without blocks, or with frozen ones, is trained by AdamW either way.
+    Muon (Jordan et al. 2024) trains the matrices between the embeddings and `model.head`, and AdamW (Loshchilov and
+    Hutter 2019, arXiv:1711.05101) the rest; a model without such matrices, or with frozen ones, is AdamW's alone.
+
+    `lr`: AdamW's highest learning rate; by default 0.01 beside Muon and 0.004 alone, less above a million parameters.
+    `muon_lr`: Muon's, by default three times `lr`; 0 leaves everything to AdamW.
     `device`: "auto", "cpu", "cuda" or "mps". `block_size`: tokens a row, by default the model's own.
     `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
     goes on from there, to the same losses on the same number of threads.
@@ -73,9 +74,13 @@ def fit(
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number of 1 or more, not {value!r}.")
-    lr = default_lr(model) if lr is None else lr
+    if muon_lr is None:
+        muon_lr = 3 * (default_lr(model) if lr is None else lr) if hidden_matrices(model) else 0.0
+    lr = default_lr(model, alone=not muon_lr) if lr is None else lr
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be a number above 0, such as 0.004, not {lr!r}.")
+    if not 0 <= muon_lr < math.inf:
+        raise ValueError(f"muon_lr must be a number of 0 or more, such as 0.03, not {muon_lr!r}.")
     accelerator, home = make_accelerator(device), next(model.parameters()).device
     # What dropout draws from. (torch.manual_seed seeds every device, and costs half a millisecond.)
     on_device = getattr(torch, accelerator.device.type)
@@ -86,8 +91,8 @@ def fit(
     block_size = block_size or getattr(getattr(model, "config", None), "block_size", None)
     first = data.batch("train", 1, block_size, torch.Generator().manual_seed(0))[0]  # to know the data again
     run = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "block_size": block_size}
-    run |= {"weight_decay": weight_decay, "optimizer": optimizer, "data": zlib.crc32(first.numpy().tobytes())}
-    made = make_optimizers(model, lr, weight_decay, accelerator.device, optimizer)
+    run |= {"weight_decay": weight_decay, "muon_lr": muon_lr, "data": zlib.crc32(first.numpy().tobytes())}
+    made = make_optimizers(model, lr, weight_decay, accelerator.device, muon_lr)
     wrapped, *optimizers = accelerator.prepare(torch.compile(model) if compile else model, *made)
     history, start, pending = History(), 0, []
 
@@ -179,29 +184,36 @@ def schedule(step: int, steps: int, warmup: float = 0.08) -> float:
     return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise)
 
 
-def default_lr(model) -> float:
-    """Return 0.004 up to a million parameters; above, it falls with the square root of their number."""
-    return 4e-3 * min(1.0, (1e6 / max(1, sum(p.numel() for p in model.parameters()))) ** 0.5)
+def default_lr(model, alone: bool = False) -> float:
+    """AdamW's rate: 0.01 beside Muon, 0.004 `alone`; less by the root of the size above a million parameters."""
+    size = sum(p.numel() for p in model.parameters())
+    return (0.004 if alone else 0.01) * min(1.0, (1e6 / max(1, size)) ** 0.5)
 
 
-def make_optimizers(model, lr: float, weight_decay: float, device: torch.device, name: str) -> list:
-    """AdamW for all, or Muon for the matrices of the blocks and AdamW for the rest; "highest" is a group's rate.
+def hidden_matrices(model) -> list:
+    """The weights (out, in) of a model's linear and recurrent layers that are trained, but for `head`."""
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, nn.RNNBase))}
+    inside = [layer for name, layer in layers.items() if name.split(".")[-1] not in ("", "head")]
+    return [p for layer in inside for p in layer.parameters() if p.dim() == 2 and p.requires_grad]
+
+
+def make_optimizers(
+    model, lr: float, weight_decay: float, device: torch.device, muon_lr: float = 0.0
+) -> list:
+    """AdamW for all, or at a `muon_lr` above 0 Muon for the hidden matrices; "highest" is a group's learning rate.
 
     Both pull towards zero what they multiply with, but AdamW not biases and norms, and beside Muon not embeddings.
     """
-    if name not in ("adamw", "muon"):
-        raise ValueError(f'optimizer must be "adamw" or "muon", not {name!r}.')
-    trained = [p for p in model.parameters() if p.requires_grad]
-    blocks = getattr(model, "h", torch.nn.ModuleList()) if name == "muon" else torch.nn.ModuleList()
-    inside = {id(p) for p in blocks.parameters() if p.dim() == 2}
-    matrices, rest = [p for p in trained if id(p) in inside], [p for p in trained if id(p) not in inside]
+    matrices = hidden_matrices(model) if muon_lr else []
+    taken = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
     decayed = [p for p in rest if p.dim() > 1 and not matrices]
     others = [p for p in rest if p.dim() < 2 or matrices]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     fused = device.type in ("cpu", "cuda")
     optimizers = [torch.optim.AdamW([g for g in groups if g["params"]], lr, betas=(0.9, 0.95), fused=fused)]
     if matrices:
-        optimizers.append(torch.optim.Muon(matrices, MUON * lr, weight_decay, momentum=0.95))
+        optimizers.append(torch.optim.Muon(matrices, muon_lr, weight_decay, momentum=0.95))
     for group in [group for one in optimizers for group in one.param_groups]:
         group["highest"] = group["lr"]
     return optimizers
