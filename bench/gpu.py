@@ -142,6 +142,56 @@ def speed() -> dict:
     return found
 
 
+class Random:
+    """Token ids at random: what they say makes no difference to what a step costs."""
+
+    def batch(self, split: str, batch_size: int, block_size: int, generator=None):
+        """Return ids and targets (B, T)."""
+        import torch
+
+        rows = torch.randint(50257, (batch_size, block_size + 1), generator=generator)
+        return rows[:, :-1], rows[:, 1:]
+
+
+def matrix_rate(n: int = 8192, rounds: int = 20) -> float:
+    """The card's floating-point operations per second in products of large bfloat16 matrices: its measured best."""
+    import torch
+
+    a, b = (torch.randn(n, n, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(3):
+        a @ b
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(rounds):
+        a @ b
+    torch.cuda.synchronize()
+    return 2 * n**3 * rounds / (time.perf_counter() - start)
+
+
+def large(steps: int = 60, rows: int = 16) -> dict:
+    """GPT-2 of 124 million parameters in `fit`, 16 rows of 1,024 tokens: tokens per second, and share of the card's rate.
+
+    A token costs 6 operations a parameter and 12 n_layer n_embd T for attention (Chowdhery et al. 2022,
+    arXiv:2204.02311, appendix B). The first quarter of the steps, in which compiling falls, is not counted.
+    """
+    import textgen
+    import torch
+
+    rate, found = matrix_rate(), {}
+    for compile in (False, True):
+        torch.manual_seed(0)
+        config = textgen.GPTConfig(vocab_size=50304, block_size=1024, n_layer=12, n_head=12, n_embd=768)
+        model = textgen.GPT(config)
+        options = {"eval_every": steps // 4, "eval_rows": 1, "compile": compile}
+        history = textgen.fit(model, Random(), steps, rows, **options)
+        began, ended = history.valid[1][1], history.valid[-1][1]  # each waits for the card
+        speed = 0.75 * history.tokens / (ended - began)
+        each = 6 * model.num_parameters() + 12 * config.n_layer * config.n_embd * config.block_size
+        name = "compiled" if compile else "as it is"
+        found[name] = {"tokens per second": round(speed), "share of the rate": round(speed * each / rate, 3)}
+    return found | {"matrix rate, TFLOP per second": round(rate / 1e12)}
+
+
 def main() -> int:
     """Run what is asked for; return 0 when no page raised and no test failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -169,6 +219,7 @@ def main() -> int:
 
     if "speed" not in a.without:
         keep(speed=speed())
+        keep(large=large())
         print(json.dumps(record, indent=2), flush=True)
     keep(pages=run_pages(paths, True, a.at_once))
     if "cpu" not in a.without:

@@ -13,11 +13,11 @@ from textgen import corpus, metrics, storyworld
 from textgen.gpt import SoftPrompt
 
 EXAMPLES, BATCH_SIZE, VECTORS = 1000, 16, 8
-WAYS = {  # highest learning rate, and steps in multiples of the task's
-    "fine-tuned": (1e-3, 1),
-    "from scratch": (3e-3, 1),
-    "8 vectors": (0.1, 1),
-    "8 vectors, 6 x steps": (0.1, 6),
+WAYS = {  # AdamW's and Muon's highest learning rates, the best of those tried, and steps in multiples of the task's
+    "fine-tuned": (1e-3, 0, 1),
+    "from scratch": (1e-2, 3e-2, 1),
+    "8 vectors": (0.1, 0, 1),
+    "8 vectors, 6 x steps": (0.1, 0, 6),
 }
 
 
@@ -60,9 +60,9 @@ def run(way: str, seed: int, pairs: list, test: list, stories: list, steps: int)
     frequent = torch.randint(300, 1000, (VECTORS,), generator=torch.Generator().manual_seed(seed))
     start = {"fine-tuned": lambda: gpt, "from scratch": lambda: textgen.GPT(gpt.config)}
     model = start.get(way, lambda: SoftPrompt(gpt, frequent))()
-    lr, times = WAYS[way]
+    lr, muon_lr, times = WAYS[way]
     steps *= times
-    options = {"batch_size": BATCH_SIZE, "lr": lr, "seed": seed, "eval_rows": BATCH_SIZE}
+    options = {"batch_size": BATCH_SIZE, "lr": lr, "muon_lr": muon_lr, "seed": seed, "eval_rows": BATCH_SIZE}
     options |= {"eval_every": steps, "weight_decay": 0.1 if way in start else 0.0}
     history = textgen.fit(model, corpus.answers(pairs, test, tokenizer), steps=steps, **options)
     figures = {

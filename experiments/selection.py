@@ -49,6 +49,7 @@ def run(texts: list[str], seed: int, test: list, tokens: int) -> dict:
     model = textgen.GPT(textgen.GPTConfig(vocab_size=len(tokenizer), n_layer=2, n_head=4, n_embd=64))
     steps = max(1, round(tokens / (BATCH_SIZE * mean)))
     options = {"batch_size": BATCH_SIZE, "seed": seed, "eval_every": steps, "eval_rows": BATCH_SIZE}
+    options |= {"lr": 0.004, "muon_lr": 0}  # AdamW alone
     history = textgen.fit(model, data, steps=steps, **options)
     bits = textgen.bits_per_char(model, tokenizer, test)
     print(f"seed {seed}: {history.tokens:,} tokens, {bits:.4f} bits, {history.seconds:.0f} s", flush=True)
