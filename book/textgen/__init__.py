@@ -17,6 +17,7 @@ _MODULES = (
     "train",
     "sample",
     "metrics",
+    "rlhf",
     "hub",
     "files",
     "seq2seq",

@@ -86,6 +86,39 @@ class Answers:
         return ids[:, :-1], ids.masked_fill(~counted, -100)[:, 1:]
 
 
+class Pairs:
+    """Comparisons: two continuations of one prompt, and which of them is the better one. Made by `pairs`."""
+
+    def __init__(self, pairs: dict[str, list[tuple[str, str, str, int]]], tokenizer, kind: str):
+        """Tokenise all pairs, {"train": [(prompt, a, b, better), ...], "valid": [...]}, once and for all."""
+        self.tokenizer, self._rows = tokenizer, {}
+        for split, rows in pairs.items():
+            if not rows:
+                raise ValueError(f"{split} is an empty list: give at least one (prompt, a, b, better).")
+            prompts, *texts, better = zip(*rows)
+            if len(rows) > 1 and len(set(better)) == 1:
+                what = f"{split} has {len(rows)} labels, and all say {better[0]}"
+                raise ValueError(f"{what}: shuffle which text of a pair comes first.")
+            contexts = [tokenizer.prefix(kind) + ids for ids in tokenizer.encode_batch(prompts)]
+            a, b = ([ids + [tokenizer.bos] for ids in tokenizer.encode_batch(part)] for part in texts)
+            self._rows[split] = [*zip(contexts, zip(a, b), map(int, better))]
+
+    def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
+        """Draw `batch_size` pairs of "train" or "valid", in full, whatever `block_size`.
+
+        Returns ids (B, 2, T), the mask of what continues the prompt (B, 2, T - 1), as `padded` makes it, and the better
+        text of each pair (B,), 0 or 1.
+        """
+        rows = rows_of(self._rows, split)
+        some = [rows[i] for i in torch.randint(len(rows), (batch_size,), generator=generator)]
+        contexts, texts = (
+            [row[0] for row in some for _ in range(2)],
+            [text for row in some for text in row[1]],
+        )
+        ids, mask = padded(contexts, texts, self.tokenizer.bos)
+        return ids.unflatten(0, (-1, 2)), mask.unflatten(0, (-1, 2)), torch.tensor([row[2] for row in some])
+
+
 class Windows:
     """Pieces of one long text, cut at random places. Made by `text_file`."""
 
@@ -126,6 +159,27 @@ def stories(train: list, valid: list, tokenizer, kind: str = "story") -> Stories
 def answers(train: list[tuple[str, str]], valid: list[tuple[str, str]], tokenizer) -> Answers:
     """Return pairs (prompt, answer) as data for `fit`, which then learns to answer and not to ask."""
     return Answers({"train": list(train), "valid": list(valid)}, tokenizer)
+
+
+def pairs(train: list, valid: list, tokenizer, kind: str = "story") -> Pairs:
+    """Return comparisons (prompt, a, b, better) as data for `fit`: a and b continue the prompt, which may be empty.
+
+    `better` is 0 where a is preferred, 1 where b is; `kind` names the first token of all. Raises ValueError without
+    pairs, and where `better` is the same throughout: which text comes first must say nothing.
+    """
+    return Pairs({"train": list(train), "valid": list(valid)}, tokenizer, kind)
+
+
+def padded(contexts: list, continuations: list, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids (B, T) of contexts with their continuations, padded on the right, and a mask (B, T - 1).
+
+    Column t of the mask is True where ids[:, t + 1] continues a context: neither in the context nor padding.
+    """
+    rows = [[*context, *continuation] for context, continuation in zip(contexts, continuations, strict=True)]
+    lengths, T = torch.tensor([[len(row)] for row in rows]), max(map(len, rows))
+    columns, starts = torch.arange(1, T), torch.tensor([[len(context)] for context in contexts])
+    ids = torch.tensor([row + [pad] * (T - len(row)) for row in rows])
+    return ids, (columns >= starts) & (columns < lengths)
 
 
 def text_file(path, tokenizer="char") -> Windows:

@@ -125,3 +125,27 @@ def continuations(text: str, rule: str = "story", world: World | None = None) ->
     )
     total = sum(reader.next.values()) + ended
     return {words: p / total for words, p in sorted(reader.next.items(), key=lambda item: -item[1])}
+
+
+class _Endings(_Reader):
+    """A reader whose positions are what was said so far: past the end of the text it takes whatever comes."""
+
+    def match(self, words: str, position: str, probability: float) -> str | None:
+        """What was said with `words` behind it, or None when the text says something else."""
+        said = position + words
+        return said if said.startswith(self.text) or self.text.startswith(said) else None
+
+
+def endings(text: str, rule: str = "story", world: World | None = None) -> dict[str, float]:
+    """Every way in which the grammar can end `text`, with its true probability given the text; {} if there is none.
+
+    The probabilities add up to one. There are 960 endings once the two of a race have run off, and far too many at
+    the start of a story: ask where few choices are left.
+    """
+    world = world or World()
+    found: dict[str, float] = defaultdict(float)
+    for said, _, p in _Endings(text, world).read(world.grammar.rules[rule], "", {}, 1.0):
+        if said.startswith(text):
+            found[said[len(text) :]] += p
+    total = sum(found.values())
+    return {words: p / total for words, p in found.items()}
