@@ -79,22 +79,21 @@ class RewardModel(nn.Module):
 
     def __init__(self, gpt):
         super().__init__()
-        self.gpt, self.value = copy.deepcopy(gpt), nn.Linear(gpt.config.n_embd, 1)
-        nn.init.zeros_(self.value.weight)
-        nn.init.zeros_(self.value.bias)
+        self.gpt, self.head = copy.deepcopy(gpt), nn.Linear(gpt.config.n_embd, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
-    config = property(lambda self: self.gpt.config)  # `fit` takes the block size from here ...
-    h = property(lambda self: self.gpt.h)  # ... and trains these blocks with Muon
+    config = property(lambda self: self.gpt.config)  # `fit` takes the block size from here
 
     def values(self, ids: Tensor, mask: Tensor) -> Tensor:
         """A number for what was read before each choice (B, T - 1), 0 where there is none."""
-        return self.value(self.gpt.hidden_states(ids[:, :-1])[0])[..., 0].float() * mask
+        return self.head(self.gpt.hidden_states(ids[:, :-1])[0])[..., 0].float() * mask
 
     def score(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The reward (B,) of whole texts, in nats of preference once trained."""
         x = self.gpt.hidden_states(ids)[0]  # (B, T, n_embd)
         x = x[torch.arange(len(ids), device=ids.device), last_choice(mask) + 1]
-        return self.value(x)[:, 0].float()
+        return self.head(x)[:, 0].float()
 
     def forward(self, ids: Tensor, mask: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (B, 2) and the Bradley-Terry loss of pairs, as `Pairs` gives them."""
@@ -249,7 +248,6 @@ class DPO(nn.Module):
         self.reference = copy.deepcopy(policy).requires_grad_(False)
 
     config = property(lambda self: self.policy.config)
-    h = property(lambda self: self.policy.h)
 
     def forward(self, ids: Tensor, mask: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:
         """Implicit rewards (B, 2) and the DPO loss of pairs, as `Pairs` gives them."""
