@@ -10,7 +10,7 @@ that the windows train for 1,100 steps.
 """
 
 import torch
-from ladder import RUNGS, STEPS, measure, options
+from ladder import RUNGS, measure, options
 from textgen.gpt import GPT, Block, GPTConfig
 from torch import nn
 
@@ -67,18 +67,20 @@ class NoPositions(GPT):
 
 
 VARIANTS = {
-    "RNN, a fifth of the steps": (*RUNGS["RNN"][:3], {"steps": STEPS // 5}),
+    "RNN, a fifth of the steps": (*RUNGS["RNN"][:3], {"times": 1 / 5}),
     "AdamW alone": (*RUNGS["GPT"][:3], ALONE),
-    "AdamW alone, 1,100 steps": (*RUNGS["GPT"][:3], ALONE | {"steps": 1100}),
+    "AdamW alone, 1,100 steps": (*RUNGS["GPT"][:3], ALONE | {"times": 11 / 6}),
     "banded attention": (GPT, GPTConfig, BASE | {"sliding_window": 24}, {}),
     "plain initialisation": (PlainInitialisation, GPTConfig, BASE, {}),
     "0.02 at width 96": (SmallInitialisation, GPTConfig, BASE, {}),
-    "0.02 at width 96, AdamW": (SmallInitialisation, GPTConfig, BASE, ALONE | {"steps": 1100}),
+    "0.02 at width 96, AdamW": (SmallInitialisation, GPTConfig, BASE, ALONE | {"times": 11 / 6}),
     "post-norm": (PostNorm, GPTConfig, BASE, {}),
     "no positions": (NoPositions, GPTConfig, BASE, {}),
 }
 MODEL, CONFIG, SETTINGS, TRAINING = RUNGS["WindowMLP"]
-TRAINING = TRAINING | {"steps": 1100}  # so that the wide windows, with more weights, are not short of training
+TRAINING = TRAINING | {
+    "times": 11 / 6
+}  # 1,100 steps, so that the wide windows, with more weights, are not short of training
 WINDOWS = {str(n): (MODEL, CONFIG, SETTINGS | {"window": n}, TRAINING) for n in (1, 2, 4, 8, 16, 32)}
 EDGES = (4, 7, 10, 15, 20, 30)  # of the distances, in words, at which a window's recall is measured
 
