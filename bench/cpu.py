@@ -152,7 +152,7 @@ def live(a, size: dict, record: dict) -> None:
 def gpu(a, size: dict, record: dict) -> None:
     """What `make gpu` found in its last run."""
     found = json.loads((ROOT / "bench/gpu.json").read_text())
-    record["gpu"] = {name: found[name] for name in ("card", "versions", "speed")}
+    record["gpu"] = {name: found[name] for name in ("card", "versions", "speed", "large") if name in found}
 
 
 def tried(a, size: dict, record: dict) -> None:

@@ -121,7 +121,7 @@ def as_record(run: Run) -> dict:
 def trials(threads: int, size: dict = OURS) -> dict[str, tuple[dict, list]]:
     """What was tried in place of the default, by name: other arguments of `fit`, and what surrounds the call."""
     tokens, muon = size["steps"] * size["batch_size"], torch.optim.Muon
-    lr = 4e-3  # what `fit` takes for a model of this size
+    lr, muon_lr = 0.01, 0.03  # what `fit` takes for a model of this size
 
     def rows(n: int) -> dict:
         return {"batch_size": n, "steps": max(1, tokens // n)}
@@ -130,10 +130,10 @@ def trials(threads: int, size: dict = OURS) -> dict[str, tuple[dict, list]]:
         return mock.patch("torch.optim.Muon", functools.partial(muon, ns_steps=n))
 
     found = {"AdamW for all": ({"muon_lr": 0}, [])}
-    found |= {f"{n} rows a step, as many tokens": (rows(n), []) for n in (12, 20, 36, 48)}
-    found |= {f"a learning rate {times:g} times as high": ({"lr": times * lr}, []) for times in (0.5, 2)}
+    found |= {f"{n} rows a step, as many tokens": (rows(n), []) for n in (12, 24, 32, 48)}
     for times in (0.5, 2):
-        found[f"Muon's alone {times:g} times as high"] = ({"lr": lr, "muon_lr": times * 3 * lr}, [])
+        found[f"AdamW's learning rate times {times:g}"] = ({"lr": times * lr, "muon_lr": muon_lr}, [])
+        found[f"Muon's learning rate times {times:g}"] = ({"lr": lr, "muon_lr": times * muon_lr}, [])
     found["no weight decay"] = ({"weight_decay": 0.0}, [])
     found |= {f"{n} Newton-Schulz steps, not 5": ({}, [newton_schulz(n)]) for n in (4, 3)}
     found["bfloat16 by autocast"] = ({}, [torch.autocast("cpu", torch.bfloat16)])
