@@ -1,9 +1,9 @@
 """Learning from comparisons: a reward model, then PPO, RLOO, GRPO or DPO, each a formula of a few lines.
 
 Texts are rows of ids (B, T), padded on the right, with a mask (B, T - 1) that is True in column t where ids[:, t + 1]
-is a *choice*: a token that the policy wrote, the end token too, but nothing of the prompt or the padding. Whatever
-belongs to choices has this shape and is 0 elsewhere: log-probabilities, rewards, values, advantages. A text has the
-sum over its choices; all is in nats. A loss gives ``(loss, metrics)``; metrics are detached tensors without a shape.
+is a *choice*: a token that the policy wrote, the end token too, but nothing of the prompt or the padding. All that
+belongs to choices has the shape of the mask and is 0 elsewhere: log-probabilities, rewards, values, advantages. A
+text has the sum over its choices. The unit is the nat. A loss is ``(loss, metrics)``; metrics are detached scalars.
 """
 
 import copy
@@ -30,10 +30,10 @@ class Rollout(NamedTuple):
 
 
 def rollout(policy: LanguageModel, contexts: list, end: int, max_new_tokens: int = 200, seed=0) -> Rollout:
-    """Let the policy continue each context, a list of ids from the start token on, at temperature 1, on its own device.
+    """Let the policy continue each context, ids from the start token on, at temperature 1 and on its own device.
 
-    Row i draws from a stream made of (``seed``, i): give another seed at each step. Texts are cut where the block ends.
-    Raises ValueError where a context leaves no room in the block, and where no text ends.
+    Row i draws from a stream made of (`seed`, i), so take another seed at each step. Texts are cut where the block
+    ends. Raises ValueError where a context leaves no room in the block, and where no text ends.
     """
     room = (policy.max_positions or math.inf) - max(map(len, contexts), default=0)
     if room < 1:
@@ -72,14 +72,15 @@ def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Loss:
 
 
 class RewardModel(nn.Module):
-    """A copy of a GPT whose head is one number, 0 at first, read at the end token (Stiennon et al. 2020, arXiv:2009.01325).
+    """A copy of a GPT whose head is one number, 0 at first, read at the end token (Stiennon et al. 2020).
 
-    Read at every choice, the same network is the critic of PPO. `fit` trains it on `Pairs`.
+    `fit` trains it on `corpus.pairs` (arXiv:2009.01325). Read before every choice, it serves PPO as its critic.
     """
 
     def __init__(self, gpt):
         super().__init__()
-        self.gpt, self.value = copy.deepcopy(gpt), nn.Linear(gpt.config.n_embd, 1)
+        device = next(gpt.parameters()).device
+        self.gpt, self.value = copy.deepcopy(gpt), nn.Linear(gpt.config.n_embd, 1, device=device)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
 
@@ -97,7 +98,7 @@ class RewardModel(nn.Module):
         return self.value(x)[:, 0].float()
 
     def forward(self, ids: Tensor, mask: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (B, 2) and the Bradley-Terry loss of pairs, as `Pairs` gives them."""
+        """Scores (B, 2) and the Bradley-Terry loss of a batch of `corpus.pairs`."""
         scores = self.score(ids.flatten(0, 1), mask.flatten(0, 1)).view(-1, 2)
         return scores, bradley_terry_loss(*by_preference(scores, better))[0]
 
@@ -111,32 +112,32 @@ def by_preference(numbers: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def kl_estimates(policy: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """k1, k2 and k3 from log-probabilities of what the policy wrote, token by token or summed (Schulman 2020).
+    """k1, k2 and k3 of what the policy wrote, of each choice or summed over a text (Schulman 2020).
 
-    k1 = log p - log q, k2 = k1^2 / 2, k3 = q/p - 1 - log q/p. The means of k1 and k3 are the KL divergence; k3 is never
-    negative. As part of a *reward*, k1 is right. As a *loss*, k1 has no gradient on the average, k2 of a whole text has
-    that of the KL divergence, and k3 has that of its reverse, KL(reference, policy) (arXiv:2506.09477, arXiv:2510.01555).
+    k1 = log p - log q, k2 = k1^2 / 2, k3 = q/p - 1 - log q/p, with p the policy and q the reference. k1 and k3 have
+    KL(p, q) as their mean, and k3 is never negative. In a *reward*, take k1. As a *loss*, k1 has no gradient on
+    average, k2 of a whole text has that of KL(p, q), k3 that of KL(q, p) (arXiv:2506.09477, arXiv:2510.01555).
     """
     k1 = policy - reference
     return k1, k1**2 / 2, torch.expm1(-k1) + k1
 
 
 def token_rewards(scores: Tensor, policy: Tensor, reference: Tensor, mask: Tensor, beta: float) -> Tensor:
-    """-beta k1 at each choice, and the score (B,) of the whole text at its last (Ouyang et al. 2022, arXiv:2203.02155)."""
+    """-beta k1 at each choice, and at the last the text's score (B,) too (Ouyang et al. 2022, arXiv:2203.02155)."""
     rewards = -beta * (policy - reference) * mask
     return rewards.scatter_add(1, last_choice(mask)[:, None], finite("scores", scores)[:, None].to(rewards))
 
 
 def adapted(beta: float, kl: float, target: float, n: int, horizon: int = 10_000) -> float:
-    """The next beta after `n` texts at a divergence of `kl` nats a text (Ziegler et al. 2019, arXiv:1909.08593).
+    """beta (1 + clip(kl / target - 1, -0.2, 0.2) n / horizon), the next beta after `n` texts of `kl` nats on average.
 
-    beta (1 + clip(kl / target - 1, -0.2, 0.2) n / horizon).
+    It pulls the divergence towards `target` (Ziegler et al. 2019, arXiv:1909.08593).
     """
     return beta * (1 + min(max(kl / target - 1, -0.2), 0.2) * n / horizon)
 
 
 def optimum(reference: Tensor, rewards: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """The best policy over N texts: its log-probabilities (N,) and what it attains, beta log Z, in nats of reward.
+    """The policy with the largest E[reward] - beta KL, its log-probabilities (N,), and that maximum, beta log Z.
 
     p*(y) = p_ref(y) exp(reward(y) / beta) / Z; any other policy attains beta KL(policy, p*) less (arXiv:2305.18290).
     """
@@ -144,14 +145,14 @@ def optimum(reference: Tensor, rewards: Tensor, beta: float) -> tuple[Tensor, Te
     return weights.log_softmax(0), beta * (weights.logsumexp(0) - reference.logsumexp(0))
 
 
-# Advantages: how much better than expected
+# Advantages, how much better than expected, and what to do about them
 
 
 def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma=1.0, lam=0.95) -> tuple[Tensor, Tensor]:
     """Advantages and returns (B, T - 1) (Schulman et al. 2015, arXiv:1506.02438).
 
-    delta_t = R_t + gamma V_t+1 - V_t, where V after the last choice is 0; A_t = delta_t + gamma lam A_t+1; the return
-    is A_t + V_t. `lam` 1 gives what came less V_t, `lam` 0 trusts V alone. Whiten advantages afterwards, not before.
+    delta_t = R_t + gamma V_t+1 - V_t, with V = 0 after the last choice; A_t = delta_t + gamma lam A_t+1; the return
+    is A_t + V_t. With `lam` 1, A_t is all that came less V_t; with 0, it trusts V. Whiten A afterwards, not before.
     """
     advantages, after, next_value = torch.zeros_like(rewards), 0.0, 0.0
     values = values * mask
@@ -163,16 +164,16 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma=1.0, lam=0.95) -> t
 
 
 def whiten(x: Tensor, mask: Tensor, keep_mean: bool = False) -> Tensor:
-    """Choices scaled to deviation 1 and shifted to mean 0, or with their own mean; what is all alike becomes 0."""
+    """Numbers of choices shifted to mean 0, unless it is kept, and scaled to deviation 1; equal ones have none."""
     mean = x[mask].mean()
     deviation = (x[mask] - mean).square().mean().sqrt()
     return ((x - mean) / (deviation + 1e-8) + (mean if keep_mean else 0.0)) * mask
 
 
 def rloo_advantages(rewards: Tensor, group: int) -> Tensor:
-    """Reward (B,) less the mean of the others in its group (Ahmadian et al. 2024, arXiv:2402.14740).
+    """Each text's reward (B,) less the mean of the others in its group (Ahmadian et al. 2024, arXiv:2402.14740).
 
-    Rows stand in groups that answer one prompt. With k1 in the rewards, its expected gradient is the true one.
+    `group` rows in a row answer one prompt. With -beta k1 in the rewards the expected gradient is the true one.
     """
     groups = grouped(rewards, group)
     return ((groups - groups.mean(1, keepdim=True)) * group / (group - 1)).flatten()
@@ -181,7 +182,7 @@ def rloo_advantages(rewards: Tensor, group: int) -> Tensor:
 def grpo_advantages(rewards: Tensor, group: int) -> Tensor:
     """(reward - mean) / (deviation + 1e-4) within each group (B,) (Shao et al. 2024, arXiv:2402.03300).
 
-    The division changes what is maximised: where rewards hardly differ, they count for more against beta.
+    The division changes what is maximised: the less rewards differ, the more they count against beta.
     """
     groups = grouped(rewards, group)
     return ((groups - groups.mean(1, keepdim=True)) / (groups.std(1, keepdim=True) + 1e-4)).flatten()
@@ -201,24 +202,22 @@ def finite(name: str, numbers: Tensor) -> Tensor:
     return numbers
 
 
-# Losses
-
-
 def policy_loss(new: Tensor, old: Tensor, advantages: Tensor, mask: Tensor, clip: float = 0.2) -> Loss:
     """-min(rho A, clip(rho, 1 - clip, 1 + clip) A), the mean over choices (Schulman et al. 2017, arXiv:1707.06347).
 
-    rho = exp(new - old) compares the log-probabilities (B, T - 1) now with those at the time of writing. Advantages may
-    be one a text, (B, 1). The sum is divided by all choices, not by each text's own: so no length is favoured.
+    rho = exp(new - old) compares log-probabilities (B, T - 1) now and at the time of writing. A may be one number a
+    text, (B, 1). The sum is divided by the choices of all texts; by each text's own, it would favour lengths.
+    Metrics: the share of ratios beyond the clip, and how far the policy has moved, KL(old, new) in nats a choice.
     """
     rho = (new - old).exp()
     gains = torch.minimum(rho * advantages, rho.clamp(1 - clip, 1 + clip) * advantages)
     clipped = (((rho - 1).abs() > clip) & mask).sum() / mask.sum()
-    kl = kl_estimates(old, new.detach())[2][mask].mean()  # how far the policy has moved, nats a token
+    kl = kl_estimates(old, new.detach())[2][mask].mean()
     return -(gains * mask).sum() / mask.sum(), {"clip_fraction": clipped, "kl": kl}
 
 
 def value_loss(new: Tensor, old: Tensor, returns: Tensor, mask: Tensor, clip: float = 0.2) -> Loss:
-    """1/2 max((V - R)^2, (clip(V, V_old - clip, V_old + clip) - R)^2), the mean over choices (arXiv:1707.06347's code).
+    """1/2 max((V - R)^2, (clip(V, V_old - clip, V_old + clip) - R)^2), the mean over choices (arXiv:2005.12729).
 
     Metrics: the share of the returns' variance that V explains, 1 at best, 0 for a constant.
     """
@@ -229,10 +228,10 @@ def value_loss(new: Tensor, old: Tensor, returns: Tensor, mask: Tensor, clip: fl
 
 
 def dpo_loss(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Loss:
-    """-log sigmoid(beta (D_chosen - D_rejected)), D = log p - log p_ref of a whole text (arXiv:2305.18290, equation 7).
+    """-log sigmoid(beta (D_chosen - D_rejected)), D = log p - log p_ref of a whole text (arXiv:2305.18290, eq. 7).
 
-    All (B,), sums over a text's choices, never means. beta D is the implicit reward, up to a constant a prompt. Metrics:
-    pairs in the right order, the reward's margin, and D_chosen, which may fall while the loss does.
+    All are (B,), sums over a text's choices, never means. beta D is the implicit reward, up to a constant a prompt.
+    Metrics: the share of pairs in the right order, the margin, and D_chosen, which may fall while the loss does.
     """
     rewards = beta * (chosen - ref_chosen), beta * (rejected - ref_rejected)
     loss, metrics = bradley_terry_loss(*rewards)
@@ -252,7 +251,7 @@ class DPO(nn.Module):
     h = property(lambda self: self.policy.h)
 
     def forward(self, ids: Tensor, mask: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:
-        """Implicit rewards (B, 2) and the DPO loss of pairs, as `Pairs` gives them."""
+        """Implicit rewards (B, 2) and the DPO loss of a batch of `corpus.pairs`."""
         rows = ids.flatten(0, 1), mask.flatten(0, 1)
         with torch.no_grad(), evaluating(self.reference):
             reference = token_log_probs(self.reference, *rows).sum(1).view(-1, 2)

@@ -1,9 +1,9 @@
 """The listener: a hidden taste over stories, who says which of two she prefers, as noisily as people do.
 
 Her taste is a sum of parts that a small model can read in the text, in nats of preference: she prefers story a to
-story b with probability sigmoid(score(a) - score(b)), the model of Bradley and Terry (1952). That is all her noise: of
-two stories one nat apart she names the better one in 73 cases out of 100. Some of what she likes is rare, so that
-stories after her heart lie several nats away from those that the grammar writes.
+story b with probability sigmoid(score(a) - score(b)), the model of Bradley and Terry (1952). That is all her noise:
+of two stories one nat apart she names the better one 73 times out of 100. Some of what she likes is rare, so the
+stories she loves lie several nats away from those that the grammar usually writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .world import World
 
 
 class Like(NamedTuple):
-    """What she likes, or dislikes where `nats` is negative: its worth, once, if the pattern is anywhere in the story."""
+    """What she likes, or dislikes: its worth in nats, counted once, and the pattern that tells that it is there."""
 
     nats: float
     pattern: str
@@ -61,21 +61,12 @@ class _Outline(_SentenceReader):
         if count == 0:
             yield from self.read(rest, position, bound, probability)
             return
-        for question, answer in self.asked:
-            nodes = (
-                Text("Q: " if self.text[position - 1 : position] == " " else " Q: "),
-                *question,
-                Text(" A: "),
-                *answer,
-            )
-            for end, _, _ in self.read(nodes, position, bound, probability):
-                yield from self.read_questions(count - 1, rest, end, bound, probability)
-
-    @property
-    def asked(self) -> list[tuple[tuple, tuple]]:
-        """The questions of all plots with their answers."""
-        questions = self.world.grammar.questions
-        return [(question, answer) for plot in self.plots for question, answer, _ in questions[plot]]
+        start = Text("Q: " if self.text[position - 1 : position] == " " else " Q: ")
+        for plot in self.plots:
+            for question, answer, _ in self.world.grammar.questions[plot]:
+                nodes = (start, *question, Text(" A: "), *answer)
+                for end, _, _ in self.read(nodes, position, bound, probability):
+                    yield from self.read_questions(count - 1, rest, end, bound, probability)
 
 
 def outline(text: str, world: World | None = None) -> tuple[str, bool]:
@@ -138,4 +129,4 @@ class Listener:
 
 def sigmoid(nats: float) -> float:
     """The probability of what is `nats` likelier than its opposite."""
-    return 1 / (1 + math.exp(-nats))
+    return 0.5 + 0.5 * math.tanh(nats / 2)  # no overflow
