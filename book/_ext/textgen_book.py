@@ -1,6 +1,6 @@
 """Sphinx extension of the book: what Jupyter Book leaves to do for a site that needs no network.
 
-It sets the static flag that `textgen.explore` and `textgen.live` read, takes the repository's address from pyproject.toml,
+It sets the static flag that `textgen.explore`, `label` and `live` read, takes the repository's address from pyproject.toml,
 keeps links between pages inside the book, names the cell that raised, serves MathJax and bertviz's scripts
 from the site itself, and loads a script only on a page where something uses it.
 """
@@ -20,7 +20,8 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "node_modules"
-CONTROLS = [ROOT / "book/textgen/page" / name for name in ("explore.js", "explore.css", "live.css")]
+FILES = ("explore.js", "explore.css", "label.js", "label.css", "live.css")  # live.js is joined from its parts
+CONTROLS = [ROOT / "book/textgen/page" / name for name in FILES]
 LOG = logging.getLogger(__name__)
 
 # What the site serves itself after `npm ci`: file or folder in node_modules -> place under _static/vendor.
@@ -115,9 +116,10 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
         line = f'<p class="run-time">It took {run["runtime"]:.0f} seconds to run this page for the book.</p>'
         body = body.replace("</h1>", "</h1>\n" + line, 1)
     context["body"] = body
-    if 'class="textgen-explore' in body:
-        app.add_js_file("explore.js", defer="defer")
-        app.add_css_file("explore.css")
+    for name in ("explore", "label"):
+        if f'class="textgen-{name}' in body:
+            app.add_js_file(f"{name}.js", defer="defer")
+            app.add_css_file(f"{name}.css")
     if models := set(re.findall(r'class="textgen-live" data-model="([\w-]+)"', body)):
         publish_models(Path(app.outdir) / "_static", models)
         app.add_js_file("live.js", defer="defer")

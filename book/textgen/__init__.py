@@ -33,6 +33,7 @@ _HOME = {
     "bits_per_char": "metrics",
     "explore": "page.explore_widget",
     "live": "page.live_widget",
+    "label": "page.label_widget",
     "share": "page.shared_page",
     "results": "recorded",
     "Tokenizer": "tokenizer",

@@ -1,0 +1,224 @@
+"""RLHF against its exact optimum: RLOO, PPO, GRPO and DPO where every possible answer can be counted.
+
+    python experiments/rlhf_exact.py                     all of them, into book/textgen/results/rlhf_exact.json
+    python experiments/rlhf_exact.py --methods RLOO --betas 0.5      some; the others' figures stay
+
+A race story cut after "They ran from ..." has 960 endings by the grammar, on which pocket-gpt keeps nearly all of its
+probability; whatever else it may write is one more answer, worth what the story is worth without an ending. So the best
+policy, p_ref exp(reward / beta) / Z, is known, and every method is measured by its distance from it in nats. All methods
+read the same number of texts. A run that the record holds is not repeated, so a recording that was stopped goes on.
+"""
+
+import copy
+import math
+import random
+import time
+
+import common
+import textgen
+import torch
+from textgen import corpus, rlhf, storyworld
+from textgen.storyworld.taste import sigmoid
+from textgen.train import make_optimizers, schedule
+
+BETAS, BATCH_SIZE, LONGEST = (2.0, 1.0, 0.5, 0.25), 64, 80
+LR = {"RLOO": 2e-4, "PPO": 2e-4, "GRPO": 2e-4, "DPO": 2e-4, "critic": 1e-3}
+LAM, EPOCHS, MINIBATCH, VALUE_CLIP = 0.95, 2, 32, 0.5  # PPO's own
+
+
+class Race:
+    """A race story without its ending: all endings, the listener's reward for each, and the reference's opinion."""
+
+    def __init__(self):
+        self.reference, tokenizer = textgen.load("pocket-gpt")
+        listener, self.tokenizer, self.end = storyworld.Listener(), tokenizer, tokenizer.bos
+        story = next(s.text for s in storyworld.stories(99, split="test") if "They ran from" in s.text)
+        self.prompt = story[: story.index(".", story.index("They ran from")) + 1]
+        self.context = tokenizer.prefix() + tokenizer.encode(self.prompt)
+        self.endings = list(storyworld.endings(self.prompt))
+        rows = [ids + [self.end] for ids in tokenizer.encode_batch(self.endings)]
+        self.index = {tuple(row): i for i, row in enumerate(rows)}
+        self.ids, self.mask = corpus.padded([self.context] * len(rows), rows, self.end)
+        scores = [listener.score(self.prompt + ending) for ending in [*self.endings, ""]]
+        self.log_reference = self.log_probs(self.reference)
+        self.rewards = torch.tensor(scores, dtype=torch.float64)
+        self.rewards -= (self.log_reference.exp() * self.rewards).sum()  # only differences count
+
+    @torch.no_grad()
+    def log_probs(self, policy) -> torch.Tensor:
+        """What a policy gives to each ending, and to all other texts together: log-probabilities (961,)."""
+        parts = zip(self.ids.split(240), self.mask.split(240))
+        found = torch.cat([rlhf.token_log_probs(policy, *part).sum(1) for part in parts]).double()
+        return torch.cat([found, (1 - found.exp().sum()).clamp_min(1e-12).log()[None]])
+
+    def write(self, policy, seed: int) -> tuple[torch.Tensor, ...]:
+        """A batch by the policy: ids, mask, rewards (B,), and the reference's log-probability of each choice."""
+        ids, mask, _ = rlhf.rollout(policy, [self.context] * BATCH_SIZE, self.end, LONGEST, seed)
+        written = [tuple(row[chosen].tolist()) for row, chosen in zip(ids[:, 1:], mask)]
+        rewards = self.rewards[[self.index.get(row, len(self.index)) for row in written]].float()
+        with torch.no_grad():
+            return ids, mask, rewards, rlhf.token_log_probs(self.reference, ids, mask)
+
+    def figures(self, log_p: torch.Tensor, beta: float) -> dict[str, float]:
+        """Where a policy (961,) stands: divergences in nats, reward, and the share of texts that are no ending."""
+        best, value = rlhf.optimum(self.log_reference, self.rewards, beta)
+        p = log_p.exp()
+        reward = float((p * self.rewards).sum())
+        kl, gap = (float((p * (log_p - other)).sum()) for other in (self.log_reference, best))
+        # An identity, which would tell of a mistake in either.
+        assert abs(float(value) - (reward - beta * kl) - beta * gap) < 1e-6
+        figures = {"kl_to_optimum": gap, "reward": reward, "kl": kl, "objective": reward - beta * kl}
+        return {name: round(value, 4) for name, value in (figures | {"other": float(p[-1])}).items()}
+
+
+def grpo_rest(race: Race, beta: float, rounds: int = 60) -> torch.Tensor:
+    """Where GRPO comes to rest: log-probabilities (961,) at which its expected step is zero.
+
+    After each beginning, p(choice) = p_ref(choice) / (1 + (V - Q(choice)) / beta): Q is the normalised reward that a
+    choice brings on average, and V, the mean of Q under p, is what makes p add up to one. That is the gradient of k3
+    token by token, from a loss, against that of the reward. The deviation that normalises is p's own, so p is found in
+    rounds.
+    """
+    with torch.no_grad():
+        parts = zip(race.ids.split(240), race.mask.split(240))
+        chosen = torch.cat([rlhf.token_log_probs(race.reference, *part) for part in parts]).double().exp()
+    rows = [
+        (row[mask].tolist(), p[mask].tolist()) for row, mask, p in zip(race.ids[:, 1:], race.mask, chosen)
+    ]
+    rewards, log_p = race.rewards[:-1], race.log_reference[:-1].log_softmax(0)
+
+    def settle(these: list[int], at: int, advantages: list, p: dict, so_far: float) -> float:
+        """The mean advantage of the endings `these`, alike up to their token `at`; `p` takes their probabilities."""
+        if len(rows[these[0]][0]) == at:
+            p[these[0]] = so_far
+            return advantages[these[0]]
+        choices: dict[int, list[int]] = {}
+        for i in these:
+            choices.setdefault(rows[i][0][at], []).append(i)
+        if len(choices) == 1:
+            return settle(these, at + 1, advantages, p, so_far)
+        q = torch.tensor([rows[some[0]][1][at] for some in choices.values()], dtype=torch.float64)
+        found: list[dict] = [{} for _ in choices]
+        worth = [settle(some, at + 1, advantages, each, 1.0) for some, each in zip(choices.values(), found)]
+        q, worth = q / q.sum(), torch.tensor(worth, dtype=torch.float64)
+        low, high = (
+            worth.max() - beta,
+            worth.max(),
+        )  # V lies between: there the sum falls from infinity to 1 or less
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if (q / (1 + (middle - worth) / beta)).sum() > 1 else (low, middle)
+        weights = q / (1 + (high - worth) / beta)
+        for share, each in zip(weights.tolist(), found):
+            p |= {i: so_far * share * inner for i, inner in each.items()}
+        return float(high)
+
+    for _ in range(rounds):
+        mean = (log_p.exp() * rewards).sum()
+        deviation = (log_p.exp() * (rewards - mean) ** 2).sum().sqrt()
+        p: dict[int, float] = {}
+        settle(list(range(len(rows))), 0, ((rewards - mean) / (deviation + 1e-4)).tolist(), p, 1.0)
+        new = torch.tensor([p[i] for i in range(len(rows))], dtype=torch.float64).log()
+        log_p = ((log_p + new) / 2).log_softmax(0)
+    return torch.cat([log_p + math.log(1 - 1e-9), torch.tensor([math.log(1e-9)], dtype=torch.float64)])
+
+
+def reinforce(race: Race, policy, beta: float, seed: int, steps: int, grpo: bool = False) -> None:
+    """RLOO, or GRPO: one update for each batch, with one advantage for all choices of a text."""
+    optimizers = make_optimizers(policy, LR["GRPO" if grpo else "RLOO"], 0.0, torch.device("cpu"), "muon")
+    for step in range(steps):
+        ids, mask, rewards, reference = race.write(policy, seed * steps + step)
+        new = rlhf.token_log_probs(policy, ids, mask)
+        old = new.detach()
+        if grpo:
+            advantages = rlhf.grpo_advantages(rewards, BATCH_SIZE)
+        else:
+            advantages = rlhf.rloo_advantages(rewards - beta * (old - reference).sum(1), BATCH_SIZE)
+        loss, _ = rlhf.policy_loss(new, old, advantages[:, None], mask)
+        if grpo:  # k3 in the loss, where RLOO and PPO have k1 in the reward
+            loss = loss + beta * rlhf.kl_estimates(new, reference)[2].sum() / mask.sum()
+        update(policy, optimizers, loss, schedule(step, steps))
+
+
+def ppo(race: Race, policy, beta: float, seed: int, steps: int) -> None:
+    """PPO: a critic, an advantage for each choice, and several clipped updates for each batch."""
+    critic = rlhf.RewardModel(race.reference)
+    optimizers = make_optimizers(policy, LR["PPO"], 0.0, torch.device("cpu"), "muon")
+    critics = make_optimizers(critic, LR["critic"], 0.0, torch.device("cpu"), "muon")
+    generator = torch.Generator().manual_seed(seed)
+    for step in range(steps):
+        ids, mask, rewards, reference = race.write(policy, seed * steps + step)
+        with torch.no_grad():
+            old, values = rlhf.token_log_probs(policy, ids, mask), critic.values(ids, mask)
+        rewards = rlhf.token_rewards(rewards, old, reference, mask, beta)
+        advantages, returns = rlhf.gae(rewards, values, mask, lam=LAM)
+        advantages = rlhf.whiten(advantages, mask)
+        for _ in range(EPOCHS):
+            for rows in torch.randperm(BATCH_SIZE, generator=generator).split(MINIBATCH):
+                part, share = (ids[rows], mask[rows]), schedule(step, steps)
+                new = rlhf.token_log_probs(policy, *part)
+                loss, _ = rlhf.policy_loss(new, old[rows], advantages[rows], mask[rows])
+                update(policy, optimizers, loss, share)
+                loss, _ = rlhf.value_loss(
+                    critic.values(*part), values[rows], returns[rows], mask[rows], VALUE_CLIP
+                )
+                update(critic, critics, loss, share)
+
+
+def dpo(race: Race, policy, beta: float, seed: int, steps: int) -> None:
+    """DPO by `fit`, on pairs of the reference's own endings with the listener's noisy labels, each seen once or so."""
+    generator, rng, size = torch.Generator().manual_seed(seed), random.Random(seed), BATCH_SIZE // 2
+    p = race.log_reference[:-1].exp()
+    drawn = p.multinomial(2 * steps * size, replacement=True, generator=generator).view(-1, 2).tolist()
+    first = [sigmoid(float(race.rewards[a] - race.rewards[b])) for a, b in drawn]  # P(a is preferred)
+    pairs = [
+        (race.prompt, race.endings[a], race.endings[b], int(rng.random() >= chance))
+        for (a, b), chance in zip(drawn, first)
+    ]
+    data, options = corpus.pairs(pairs, pairs[:99], race.tokenizer), {"lr": LR["DPO"], "weight_decay": 0.0}
+    options |= {"seed": seed, "device": "cpu", "eval_every": steps, "eval_rows": 32}
+    textgen.fit(rlhf.DPO(policy, beta), data, steps, size, **options)
+
+
+def update(model, optimizers: list, loss: torch.Tensor, share: float) -> None:
+    """One step at a share of the highest learning rate, the gradient clipped to norm 1 as in `fit`."""
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["highest"] * share
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+METHODS = {"RLOO": reinforce, "PPO": ppo, "GRPO": lambda *a: reinforce(*a, grpo=True), "DPO": dpo}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train by the methods asked for and write the record."""
+    options = common.parser("rlhf_exact", __doc__, seeds=3, steps=100)
+    options.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    options.add_argument("--betas", nargs="+", type=float, default=list(BETAS))
+    a = options.parse_args(arguments)
+    torch.set_num_threads(1)
+    race, record = Race(), common.load(a, "methods")
+    endings = {"endings": len(race.endings), "mass": round(float(1 - race.log_reference[-1].exp()), 4)}
+    record |= {"prompt": race.prompt, "batch_size": BATCH_SIZE} | endings
+    for beta in a.betas:
+        best = rlhf.optimum(race.log_reference, race.rewards, beta)[0]
+        exact = {"optimum": race.figures(best, beta), "reference": race.figures(race.log_reference, beta)}
+        record.setdefault("betas", {})[str(beta)] = exact
+        for seed, name in ((seed, name) for seed in range(a.seeds) for name in a.methods):
+            runs = record["methods"].setdefault(name, {}).setdefault(str(beta), {})
+            if runs.get(str(seed), {}).get("steps") == a.steps:
+                continue
+            policy, began = copy.deepcopy(race.reference), time.perf_counter()
+            METHODS[name](race, policy, beta, seed, a.steps)
+            found = {"steps": a.steps, "seconds": round(time.perf_counter() - began)}
+            runs[str(seed)] = race.figures(race.log_probs(policy), beta) | found
+            print(f"{name}, beta {beta}, seed {seed}: {runs[str(seed)]}", flush=True)
+            common.save(a.record, record)
+
+
+if __name__ == "__main__":
+    main()
