@@ -8,7 +8,7 @@ import pytest
 import textgen
 import torch
 from textgen import corpus, rlhf
-from textgen.storyworld import LIKES, Like, Listener, continuations, endings, recognise, stories
+from textgen.storyworld import LIKES, Like, Listener, comparisons, continuations, endings, recognise, stories
 from textgen.storyworld.taste import outline, sigmoid
 
 LISTENER = Listener()
@@ -197,3 +197,30 @@ def test_the_reference_writes_hardly_anything_else():
     with torch.no_grad():
         parts = [rlhf.token_log_probs(gpt, *part).sum(1) for part in zip(ids.split(240), mask.split(240))]
     assert 0.97 < torch.cat(parts).double().exp().sum() < 1
+
+
+# ---------------------------------------------------------------- the comparisons that ship
+
+
+def test_the_shipped_comparisons_are_hers():
+    """Two texts of one opening sentence, her own scores of both, and labels that differ from her taste as often as stated."""
+    seen = {}
+    for split in ("train", "test"):
+        pairs = seen[split] = comparisons(split)
+        assert len(pairs) == 1000 and all(pair.prompt.count(".") == 1 for pair in pairs)
+        for pair in pairs[:40]:
+            scores = [LISTENER.score(pair.prompt + text) for text in (pair.a, pair.b)]
+            assert scores == pytest.approx(pair.scores, abs=1e-3)
+        margins = torch.tensor([pair.scores for pair in pairs])
+        margins = margins[:, 0] - margins[:, 1]
+        first = torch.tensor([pair.better == 0 for pair in pairs])
+        agree = ((margins > 0) == first)[margins != 0].double().mean()
+        assert agree == pytest.approx(float(margins[margins != 0].abs().sigmoid().mean()), abs=0.04)
+        assert first.double().mean() == pytest.approx(0.5, abs=0.06)
+    assert not {pair.prompt + pair.a for pair in seen["train"]} & {pair.prompt + pair.a for pair in seen["test"]}
+
+
+def test_other_splits_of_the_comparisons_are_refused():
+    with pytest.raises(ValueError) as error:
+        comparisons("valid")
+    one_sentence(error)

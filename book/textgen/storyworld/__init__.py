@@ -3,10 +3,10 @@
 from .document import KINDS, Document, documents
 from .generator import Mention, Story, entropy, stories
 from .recogniser import Recognised, continuations, endings, recognise
-from .taste import LIKES, Like, Listener
+from .taste import LIKES, Comparison, Like, Listener, comparisons
 from .web import canary, crawl, noisy
 from .world import World
 
-__all__ = ["KINDS", "LIKES", "Document", "Like", "Listener", "Mention", "Recognised", "Story", "World"]
-__all__ += ["canary", "continuations", "crawl", "documents", "endings", "entropy", "noisy"]
-__all__ += ["recognise", "stories"]
+__all__ = ["KINDS", "LIKES", "Comparison", "Document", "Like", "Listener", "Mention", "Recognised"]
+__all__ += ["Story", "World", "canary", "comparisons", "continuations", "crawl", "documents", "endings"]
+__all__ += ["entropy", "noisy", "recognise", "stories"]

@@ -8,16 +8,21 @@ stories she loves lie several nats away from those that the grammar usually writ
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
 import random
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from .grammar import Draw, Entry, Say, Text
 from .sentences import _SentenceReader, parts
 from .world import World
+
+COMPARISONS = Path(__file__).parent / "comparisons.json.gz"
 
 
 class Like(NamedTuple):
@@ -125,6 +130,28 @@ class Listener:
         if not odds:
             raise ValueError("pairs is empty: give at least one pair of texts.")
         return sum(odds) / len(odds)
+
+
+class Comparison(NamedTuple):
+    """Two ways to go on from a prompt, the better one by a noisy label (0 or 1), and the scores of both without noise."""
+
+    prompt: str
+    a: str
+    b: str
+    better: int
+    scores: tuple[float, float]
+
+
+def comparisons(split: str = "train") -> list[Comparison]:
+    """A thousand pairs of stories by pocket-gpt with the listener's labels, "train" or "test": they ship with the course.
+
+    `python experiments/rlhf_reward.py --ship` wrote them; each pair has one opening sentence. Raises ValueError for
+    another split.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f'split must be "train" or "test", not {split!r}.')
+    rows = json.loads(gzip.decompress(COMPARISONS.read_bytes()))[split]
+    return [Comparison(*row[:4], tuple(row[4])) for row in rows]
 
 
 def sigmoid(nats: float) -> float:
