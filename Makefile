@@ -1,12 +1,13 @@
 # make book    build the book into _build/html        make serve   read it at http://localhost:8000
 # make test    everything that must hold              make rules   which rules a notebook breaks
-# make gpu     pages and package on a GPU             make clean   remove what was built
+# make gpu     pages and package on a GPU             make bench   how fast, beside what: 20 minutes
+# make clean   remove what was built
 # More in CONTRIBUTING.md.
 PYTHON ?= python3
 PORT ?= 8000
 PY := .venv/bin/python
 
-.PHONY: book serve test gpu rules notebooks retarget clean unusable
+.PHONY: book serve test gpu bench rules notebooks retarget clean unusable
 
 book: .venv/.installed node_modules/.installed
 	@$(PY) tools/build.py
@@ -29,6 +30,10 @@ test: .venv/.installed node_modules/.installed
 # Where a GPU is; PY=python3 takes that Python, with what it has, instead of the book's environment.
 gpu:
 	@$(PY) bench/gpu.py
+
+# NANOGPT=model.py and TEXT=text.txt measure more, ONLY="train loss" measures less; TRIED=1 what was tried instead.
+bench: .venv/.installed
+	@$(PY) bench/cpu.py$(if $(NANOGPT), --nanogpt "$(NANOGPT)")$(if $(TEXT), --text "$(TEXT)")$(if $(ONLY), --only $(ONLY))$(if $(TRIED), --tried)
 
 rules: .venv/.installed
 	@ONLY="$(ONLY)" $(PY) tools/rules.py

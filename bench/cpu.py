@@ -26,7 +26,7 @@ import cost
 import learning
 import textgen
 import torch
-from pairs import load_peer, training_sides, turns, writing_sides
+from pairs import load_peer, share_of_products, training_sides, turns, writing_sides
 from rows import kept, line, on, regressions, row
 from textgen import corpus, storyworld
 from textgen.files import write_atomically
@@ -34,10 +34,11 @@ from textgen.recorded import RESULTS
 
 POCKET = {"block_size": 256, "n_layer": 4, "n_head": 4, "n_embd": 128}
 FULL = {  # what is measured; the tests measure less
-    "rounds": 5,
+    "rounds": 9,
+    "text": 300_000,  # characters to train on
     "train": {  # shape, rows a step, steps a round
-        "nanoGPT's size": (learning.SHAPE, 12, 40),
-        "pocket-gpt's size": (POCKET, 16, 8),
+        "nanoGPT's size": (learning.SHAPE, 12, 30),
+        "pocket-gpt's size": (POCKET, 16, 5),
     },
     "generate": {1: 5, 64: 3},  # texts at once: rounds
     "new_tokens": 240,
@@ -61,11 +62,12 @@ def train(a, size: dict, record: dict) -> None:
     """Tokens per second in training, AdamW on both sides; beside it Muon's."""
     _, tokenizer = textgen.load("pocket-gpt")
     with tempfile.TemporaryDirectory() as folder:
-        path = text_of(folder, 300_000)
+        path = text_of(folder, size["text"])
         texts = {64: corpus.text_file(path), 256: corpus.text_file(path, tokenizer)}
     for title, (shape, batch, steps) in size["train"].items():
-        sides = training_sides(texts[shape["block_size"]], shape, batch, steps, a.peer)
-        found = turns(sides, size["rounds"])
+        data = texts[shape["block_size"]]
+        found = turns(training_sides(data, shape, batch, steps, a.peer), size["rounds"])
+        record.setdefault("products", {})[title] = round(share_of_products(data, shape, batch), 3)
         ours, muon = found.pop("the course"), found.pop("the course with Muon")
         pairs = {f"beside {name}": (ours, rates) for name, rates in found.items()}
         pairs["Muon beside AdamW"] = (muon, ours)

@@ -142,17 +142,6 @@ def speed() -> dict:
     return found
 
 
-class Random:
-    """Token ids at random: what they say makes no difference to what a step costs."""
-
-    def batch(self, split: str, batch_size: int, block_size: int, generator=None):
-        """Return ids and targets (B, T)."""
-        import torch
-
-        rows = torch.randint(50257, (batch_size, block_size + 1), generator=generator)
-        return rows[:, :-1], rows[:, 1:]
-
-
 def matrix_rate(n: int = 8192, rounds: int = 20) -> float:
     """The card's floating-point operations per second in products of large bfloat16 matrices: its measured best."""
     import torch
@@ -176,6 +165,7 @@ def large(steps: int = 60, rows: int = 16) -> dict:
     """
     import textgen
     import torch
+    from cost import Random
 
     rate, found = matrix_rate(), {}
     for compile in (False, True):
@@ -183,7 +173,7 @@ def large(steps: int = 60, rows: int = 16) -> dict:
         config = textgen.GPTConfig(vocab_size=50304, block_size=1024, n_layer=12, n_head=12, n_embd=768)
         model = textgen.GPT(config)
         options = {"eval_every": steps // 4, "eval_rows": 1, "compile": compile}
-        history = textgen.fit(model, Random(), steps, rows, **options)
+        history = textgen.fit(model, Random(50257), steps, rows, **options)
         began, ended = history.valid[1][1], history.valid[-1][1]  # each waits for the card
         speed = 0.75 * history.tokens / (ended - began)
         each = 6 * model.num_parameters() + 12 * config.n_layer * config.n_embd * config.block_size

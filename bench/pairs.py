@@ -110,10 +110,10 @@ def hugging_face(vocab_size: int, block_size: int, **shape: int) -> Peer:
     return Peer(model, adamw, loss)
 
 
-def nanogpt(module: ModuleType, lr: float = 1e-3, **shape: int) -> Peer:
-    """GPT of a nanoGPT file as its train.py makes it: no dropout, no biases, its own choice of AdamW."""
+def nanogpt(module: ModuleType, lr: float = 1e-3, bias: bool = False, **shape: int) -> Peer:
+    """GPT of a nanoGPT file as its train.py makes it: no dropout, no biases unless asked for, its own AdamW."""
     with contextlib.redirect_stdout(io.StringIO()):  # both tell of themselves
-        model = module.GPT(module.GPTConfig(dropout=0.0, bias=False, **shape))
+        model = module.GPT(module.GPTConfig(dropout=0.0, bias=bias, **shape))
         adamw = model.configure_optimizers(
             weight_decay=0.1, learning_rate=lr, betas=(0.9, 0.99), device_type="cpu"
         )
@@ -130,11 +130,23 @@ def training_sides(data, shape: dict, batch: int, steps: int, peer: ModuleType |
         history = textgen.fit(model, data, steps, batch, device="cpu", eval_every=steps, eval_rows=1, **rates)
         return steps * batch * block / history.seconds
 
-    peers = {"Hugging Face": hugging_face(**shape)} | ({"nanoGPT": nanogpt(peer, **shape)} if peer else {})
+    peers = {"Hugging Face": hugging_face(**shape)} | (
+        {"nanoGPT": nanogpt(peer, bias=True, **shape)} if peer else {}
+    )
     sides = {"the course": lambda: course(muon_lr=0), "the course with Muon": course}
     for name, one in peers.items():
         sides[name] = lambda one=one: steps * batch * block / one.train(tokens, batch, block, steps)
     return sides
+
+
+def share_of_products(data, shape: dict, batch: int) -> float:
+    """The share of the course's training, here of four steps, that PyTorch spends in matrix products and attention."""
+    model = textgen.GPT(textgen.GPTConfig(vocab_size=len(data.tokenizer), **shape))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        textgen.fit(model, data, 4, batch, device="cpu", eval_every=4, eval_rows=1, muon_lr=0)
+    spent = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
+    products = [name for name in spent if name.endswith(("::mm", "::addmm", "::bmm")) or "attention" in name]
+    return sum(spent[name] for name in products) / sum(spent.values())
 
 
 def tokens_of(data, split: str = "train") -> Tensor:

@@ -53,6 +53,7 @@ class GPT(torch.nn.Module):
 SMALL = {"block_size": 64, "n_layer": 1, "n_head": 2, "n_embd": 8}
 TINY = {
     "rounds": 2,
+    "text": 20_000,
     "train": {"nanoGPT's size": (SMALL, 2, 2)},
     "generate": {1: 2, 3: 2},
     "new_tokens": 4,
@@ -65,7 +66,7 @@ TINY = {
     "blocks": [16],
     "tokens": 64,
     "characters": [3000],
-    "tried": ["24 rows a step, as many tokens", "3 Newton-Schulz steps, not 5", "bfloat16 by autocast"],
+    "tried": ["32 rows a step, as many tokens", "3 Newton-Schulz steps, not 5", "bfloat16 by autocast"],
 }
 
 
