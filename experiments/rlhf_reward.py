@@ -8,27 +8,50 @@ one. No model can agree with fresh labels more often than the taste behind them 
 the record holds is not repeated, so a recording that was stopped goes on.
 """
 
+import gzip
 import json
 import random
 import time
+from pathlib import Path
 
 import common
 import textgen
 import torch
 from textgen import corpus, metrics, rlhf, storyworld
+from textgen.files import write_atomically
 from textgen.storyworld.taste import sigmoid
 
-SIZES, EPOCHS, BATCH_SIZE, LR, KIND = (500, 2000, 8000), 3, 32, 1e-3, "<|story|>"
+SIZES, EPOCHS, BATCH_SIZE, LR, KIND = (500, 2000, 8000), 2, 32, 1e-3, "<|story|>"
+TEST_SEED = 1000  # of the noise in the labels of test pairs
+KEPT = Path(__file__).resolve().parents[1] / "_build/rlhf"
 
 
 def write(n: int, split: str) -> list[tuple[str, str, str]]:
     """`n` opening sentences of the grammar, each with two continuations by pocket-gpt at temperature 1."""
     gpt, tokenizer = textgen.load("pocket-gpt")
-    stories = storyworld.stories(n, seed=6, split=split)
-    openings = [KIND + s.text[: s.text.index(".") + 1] for s in stories for _ in range(2)]
-    texts = textgen.generate(gpt, tokenizer, openings, 200, seed=6)
-    rest = [text[len(opening) :] for text, opening in zip(texts, openings)]
-    return [*zip([opening.removeprefix(KIND) for opening in openings[::2]], rest[::2], rest[1::2])]
+    openings = [opening(story.text) for story in storyworld.stories(n, seed=6, split=split) for _ in range(2)]
+    texts = textgen.generate(gpt, tokenizer, [KIND + text for text in openings], 200, seed=6)
+    rest = [text[len(KIND + start) :] for text, start in zip(texts, openings)]
+    return [*zip(openings[::2], rest[::2], rest[1::2])]
+
+
+def opening(text: str) -> str:
+    """The first sentence of a story, with which all of chapter 06 prompts."""
+    return text[: text.index(".") + 1]
+
+
+def comparisons(train: int, test: int, folder: Path) -> dict[str, list]:
+    """Pairs to train on and to test on, and the listener's scores of both texts of each, written once."""
+    path, listener = folder / f"pairs-{train}-{test}.json", storyworld.Listener()
+    if not path.exists():
+        began, found = time.perf_counter(), {"train": write(train, "train"), "test": write(test, "test")}
+        for split in ("train", "test"):
+            texts = [(prompt + a, prompt + b) for prompt, a, b in found[split]]
+            found[f"{split} worth"] = [[listener.score(text) for text in pair] for pair in texts]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(found))
+        print(f"{train:,} and {test:,} pairs in {time.perf_counter() - began:.0f} s", flush=True)
+    return json.loads(path.read_text())
 
 
 def label(pairs: list, worth: list, seed: int) -> list[tuple[str, str, str, int]]:
@@ -52,6 +75,16 @@ def scores(model: rlhf.RewardModel, tokenizer, pairs: list) -> torch.Tensor:
     return torch.stack(columns, dim=1)
 
 
+def ship(found: dict, path: Path, n: int = 1000) -> None:
+    """Write the first `n` pairs of each split with their labels and scores, for `storyworld.comparisons`."""
+    rows = {}
+    for split, seed in (("train", 0), ("test", TEST_SEED)):
+        worth = [[round(x, 4) for x in pair] for pair in found[f"{split} worth"][:n]]
+        labelled = label(found[split][:n], found[f"{split} worth"], seed)
+        rows[split] = [[*pair, scores] for pair, scores in zip(labelled, worth)]
+    write_atomically(path, gzip.compress(json.dumps(rows).encode(), mtime=0))
+
+
 def calibration(margins: torch.Tensor, first: torch.Tensor, bins: int = 10) -> list[list[float]]:
     """Of pairs in ten bins by the model's P(a is preferred): its mean there, the share that was, their number."""
     p = margins.sigmoid()
@@ -60,63 +93,63 @@ def calibration(margins: torch.Tensor, first: torch.Tensor, bins: int = 10) -> l
     return [[round(float(q.mean()), 3), round(float(f.mean()), 3), len(q)] for q, f in groups if len(q)]
 
 
-def run(tokenizer, train: list, test: list, worth: torch.Tensor, seed: int, steps: int | None) -> dict:
-    """Train on labelled pairs; figures on labelled test pairs, of which `worth` (n, 2) is known without noise."""
-    model = rlhf.RewardModel(textgen.load("pocket-gpt")[0])
-    steps = steps or EPOCHS * len(train) // BATCH_SIZE
+def trained(found: dict, size: int, seed: int, folder: Path, steps: int | None = None) -> tuple:
+    """A reward model of `size` pairs under the labels of `seed`, its history, and the labelled test pairs."""
+    gpt, tokenizer = textgen.load("pocket-gpt")
+    model, steps = rlhf.RewardModel(gpt), steps or EPOCHS * size // BATCH_SIZE
+    train = label(found["train"][:size], found["train worth"], seed)
+    test = label(found["test"], found["test worth"], seed=TEST_SEED)
     options = {"lr": LR, "seed": seed, "eval_every": steps, "eval_rows": 256, "device": "cpu"}
-    history = textgen.fit(model, corpus.pairs(train, test, tokenizer), steps, BATCH_SIZE, **options)
-    found = scores(model, tokenizer, [pair[:3] for pair in test]).double()
+    data, kept = corpus.pairs(train, test, tokenizer), folder / f"reward-{size}-{seed}"
+    history = textgen.fit(model, data, steps, BATCH_SIZE, checkpoint=kept, **options)
+    return model.requires_grad_(False), history, test
+
+
+def figures(model: rlhf.RewardModel, history, test: list, worth: torch.Tensor) -> dict:
+    """What a reward model makes of labelled test pairs, of which `worth` (n, 2) is known without noise."""
+    found = scores(model, textgen.load("pocket-gpt")[1], [pair[:3] for pair in test]).double()
     first = torch.tensor([pair[3] == 0 for pair in test])
     margins, clean = found[:, 0] - found[:, 1], worth[:, 0] - worth[:, 1]
     right, ordered = (margins > 0) == first, ((margins > 0) == (clean > 0))[clean != 0]
-    correlation = torch.corrcoef(torch.stack([found.flatten(), worth.flatten()]))[0, 1]
-    figures = {
+    found = {
         "accuracy": float(right.double().mean()),
-        "interval": [round(x, 4) for x in metrics.wilson(int(right.sum()), len(right))],
         "order": float(ordered.double().mean()),
-        "correlation": float(correlation),
+        "correlation": float(torch.corrcoef(torch.stack([found.flatten(), worth.flatten()]))[0, 1]),
         "deviation": float(found.std()),
         "loss": history.valid[-1][2],
         "train_loss": sum(loss for *_, loss in history.train[-50:]) / len(history.train[-50:]),
     }
-    figures = {name: value if name == "interval" else round(value, 4) for name, value in figures.items()}
-    return figures | {
-        "calibration": calibration(margins, first.double()),
-        "steps": steps,
-        "seconds": round(history.seconds),
-    }
+    found = {name: round(value, 4) for name, value in found.items()}
+    found["interval"] = [round(x, 4) for x in metrics.wilson(int(right.sum()), len(right))]
+    found["calibration"] = calibration(margins, first.double())
+    return found | {"steps": len(history.train), "seconds": round(history.seconds)}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Write and label the pairs, train on each size asked for and write the record."""
-    options = common.parser("rlhf_reward", __doc__, seeds=3, steps=None, test=5000)
+    options = common.parser("rlhf_reward", __doc__, seeds=3, steps=None, train=max(SIZES), test=5000)
     options.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="pairs to train on")
+    options.add_argument("--kept", type=Path, default=KEPT, help="where pairs and reward models are kept")
+    options.add_argument("--ship", action="store_true", help="only write the pairs that ship with the course")
     a = options.parse_args(arguments)
     torch.set_num_threads(1)
-    record, listener = common.load(a, "sizes"), storyworld.Listener()
-    _, tokenizer = textgen.load("pocket-gpt")
-    began = time.perf_counter()
-    train, test = write(max(a.sizes), "train"), write(a.test, "test")
-    worth = [[listener.score(prompt + text) for text in (x, y)] for prompt, x, y in train + test]
-    labelled, held_out = worth[: len(train)], worth[len(train) :]
-    print(f"{len(train):,} and {len(test):,} pairs in {time.perf_counter() - began:.0f} s", flush=True)
-    clean = torch.tensor(held_out, dtype=torch.float64)
-    margins = (clean[:, 0] - clean[:, 1]).abs()
+    if a.ship:
+        return ship(comparisons(a.train, a.test, a.kept), storyworld.taste.COMPARISONS)
+    record, pairs = common.load(a, "sizes"), comparisons(a.train, a.test, a.kept)
+    worth = torch.tensor(pairs["test worth"], dtype=torch.float64)
+    margins = (worth[:, 0] - worth[:, 1]).abs()
     record |= {
-        "test": len(test),
+        "test": a.test,
         "ceiling": round(float(margins.sigmoid().mean()), 4),
         "ties": round(float((margins == 0).double().mean()), 4),
-        "mean": round(float(clean.mean()), 4),
-        "spread": round(float(clean.std()), 4),
+        "mean": round(float(worth.mean()), 4),
+        "spread": round(float(worth.std()), 4),
     }
-    test = label(test, held_out, seed=1000)
     for size in a.sizes:
         runs = record["sizes"].setdefault(str(size), {})
         for seed in range(a.seeds):
             if str(seed) not in runs:
-                pairs = label(train[:size], labelled[:size], seed)
-                runs[str(seed)] = run(tokenizer, pairs, test, clean, seed, a.steps)
+                runs[str(seed)] = figures(*trained(pairs, size, seed, a.kept, a.steps), worth)
                 print(f"{size} pairs, seed {seed}: {json.dumps(runs[str(seed)])}", flush=True)
                 common.save(a.record, record)
 

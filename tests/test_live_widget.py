@@ -403,7 +403,10 @@ def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
     assert widget.weights == pack.pack(*pocket) and "model" not in widget.data
     assert "export default { render };" in widget._esm and "\nimport " not in widget._esm
     scripts = {path.relative_to(live_widget.HERE).as_posix() for path in live_widget.HERE.rglob("*.js")}
-    assert scripts - {"explore.js", "label.js"} == {*live_widget.MODEL, *live_widget.CONTROLS}  # each is joined
+    assert scripts - {"explore.js", "label.js"} == {
+        *live_widget.MODEL,
+        *live_widget.CONTROLS,
+    }  # each is joined
 
 
 def test_without_anywidget_the_text_and_what_is_missing(notebook, pocket, monkeypatch):

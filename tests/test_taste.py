@@ -217,7 +217,9 @@ def test_the_shipped_comparisons_are_hers():
         agree = ((margins > 0) == first)[margins != 0].double().mean()
         assert agree == pytest.approx(float(margins[margins != 0].abs().sigmoid().mean()), abs=0.04)
         assert first.double().mean() == pytest.approx(0.5, abs=0.06)
-    assert not {pair.prompt + pair.a for pair in seen["train"]} & {pair.prompt + pair.a for pair in seen["test"]}
+    assert not {pair.prompt + pair.a for pair in seen["train"]} & {
+        pair.prompt + pair.a for pair in seen["test"]
+    }
 
 
 def test_other_splits_of_the_comparisons_are_refused():
