@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {  # options for each record's own command
     "finetune": "--tasks translation --seeds 1 --steps 1 --examples 50 --test 10",
+    "rlhf_exact": "--seeds 1 --steps 1 --betas 0.5",
+    "rlhf_reward": "--sizes 40 --seeds 1 --steps 1 --train 40 --test 20 --kept {folder}",
     "scaling": "--widths 8 --seeds 1 --steps 2 --stories 3000",
     "selection": "--seeds 1 --pages 2000 --tokens 4000 --test 10",
     "variants": "--rungs post-norm --seeds 2 --steps 3 --stories 3000 --test 20",
@@ -27,7 +29,9 @@ def test_an_experiment_runs(name, tmp_path, monkeypatch):
     python, script, *options = expected["command"].split()
     assert python == "python"
     monkeypatch.syspath_prepend(ROOT / "experiments")  # where Python looks when it runs a script
-    monkeypatch.setattr(sys, "argv", [script, *options, *TINY[name].split(), "--record", str(path)])
+    monkeypatch.setattr(
+        sys, "argv", [script, *options, *TINY[name].format(folder=tmp_path).split(), "--record", str(path)]
+    )
     runpy.run_path(str(ROOT / script), run_name="__main__")
     found = json.loads(path.read_text())
     assert set(found) == set(expected) and found["command"] == expected["command"]
@@ -67,8 +71,9 @@ def test_every_shipped_model_names_a_recipe_that_is_there():
 
 
 def test_every_record_has_its_experiment():
-    """And the tiny run of it above."""
-    assert {path.stem for path in (ROOT / "book/textgen/results").glob("*.json")} == set(TINY)
+    """And the tiny run of it above; that of `make bench` is in test_bench.py."""
+    records = {path.stem for path in (ROOT / "book/textgen/results").glob("*.json")}
+    assert records == {*TINY, "bench"}
 
 
 def recorded(name):
