@@ -10,7 +10,6 @@ read the same number of texts. A run that the record holds is not repeated, so a
 """
 
 import copy
-import math
 import random
 import time
 
@@ -28,9 +27,13 @@ LR = {"RLOO": 4e-4, "GRPO": 4e-4, "PPO": 2e-4, "DPO": 1e-4}
 
 
 class Race:
-    """A race story without its ending: all endings, the listener's reward for each, and the reference's opinion."""
+    """A race story without its ending: all endings, the listener's reward for each, and the reference's opinion.
 
-    def __init__(self):
+    `size` texts are a batch.
+    """
+
+    def __init__(self, size: int = BATCH_SIZE):
+        self.size = size
         self.reference, tokenizer = textgen.load("pocket-gpt")
         listener, self.tokenizer, self.end = storyworld.Listener(), tokenizer, tokenizer.bos
         story = next(s.text for s in storyworld.stories(99, split="test") if "They ran from" in s.text)
@@ -52,11 +55,22 @@ class Race:
         found = torch.cat([rlhf.token_log_probs(policy, *part).sum(1) for part in parts]).double()
         return torch.cat([found, (1 - found.exp().sum()).clamp_min(1e-12).log()[None]])
 
+    def scores(self, written: list[list[int]]) -> torch.Tensor:
+        """The reward (B,) of what was written, each a list of ids with its end token."""
+        return self.rewards[[self.index.get(tuple(row), len(self.index)) for row in written]].float()
+
     def write(self, policy, seed: int) -> tuple[torch.Tensor, ...]:
         """A batch by the policy: ids, mask and rewards (B,)."""
-        ids, mask, _ = rlhf.rollout(policy, [self.context] * BATCH_SIZE, self.end, LONGEST, seed)
-        written = [tuple(row[chosen].tolist()) for row, chosen in zip(ids[:, 1:], mask)]
-        return ids, mask, self.rewards[[self.index.get(row, len(self.index)) for row in written]].float()
+        ids, mask, _ = rlhf.rollout(policy, [self.context] * self.size, self.end, LONGEST, seed)
+        return ids, mask, self.scores([row[chosen].tolist() for row, chosen in zip(ids[:, 1:], mask)])
+
+    def pairs(self, seed: int, steps: int) -> list[tuple[int, int, int]]:
+        """DPO's pairs, half a batch a step: two of the reference's own endings, and which one the listener prefers."""
+        generator, rng = torch.Generator().manual_seed(seed), random.Random(seed)
+        p = self.log_reference[:-1].exp()
+        drawn = p.multinomial(steps * self.size, replacement=True, generator=generator).view(-1, 2).tolist()
+        first = [sigmoid(float(self.rewards[a] - self.rewards[b])) for a, b in drawn]  # P(a is preferred)
+        return [(a, b, int(rng.random() >= chance)) for (a, b), chance in zip(drawn, first)]
 
     def figures(self, log_p: torch.Tensor, beta: float) -> dict[str, float]:
         """Where a policy (961,) stands: divergences in nats, reward, and the share of texts that are no ending."""
@@ -70,72 +84,14 @@ class Race:
         return {name: round(value, 4) for name, value in (figures | {"other": float(p[-1])}).items()}
 
 
-def grpo_rest(race: Race, beta: float, rounds: int = 60) -> torch.Tensor:
-    """Where GRPO comes to rest: log-probabilities (961,) at which its expected step is zero.
-
-    After each beginning, p(choice) = p_ref(choice) / (1 + (V - Q(choice)) / beta): Q is the normalised reward that a
-    choice brings on average, and V, the mean of Q under p, is what makes p add up to one. That is the gradient of k3
-    token by token, from a loss, against that of the reward. The deviation that normalises is p's own, so p is found in
-    rounds.
-    """
-    with torch.no_grad():
-        parts = zip(race.ids.split(240), race.mask.split(240))
-        chosen = torch.cat([rlhf.token_log_probs(race.reference, *part) for part in parts]).double().exp()
-    rows = [
-        (row[mask].tolist(), p[mask].tolist()) for row, mask, p in zip(race.ids[:, 1:], race.mask, chosen)
-    ]
-    rewards, log_p = race.rewards[:-1], race.log_reference[:-1].log_softmax(0)
-
-    def settle(these: list[int], at: int, advantages: list, p: dict, so_far: float) -> float:
-        """The mean advantage of the endings `these`, alike up to their token `at`; `p` takes their probabilities."""
-        if len(rows[these[0]][0]) == at:
-            p[these[0]] = so_far
-            return advantages[these[0]]
-        choices: dict[int, list[int]] = {}
-        for i in these:
-            choices.setdefault(rows[i][0][at], []).append(i)
-        if len(choices) == 1:
-            return settle(these, at + 1, advantages, p, so_far)
-        q = torch.tensor([rows[some[0]][1][at] for some in choices.values()], dtype=torch.float64)
-        found: list[dict] = [{} for _ in choices]
-        worth = [settle(some, at + 1, advantages, each, 1.0) for some, each in zip(choices.values(), found)]
-        q, worth = q / q.sum(), torch.tensor(worth, dtype=torch.float64)
-        low, high = (
-            worth.max() - beta,
-            worth.max(),
-        )  # V lies between: there the sum falls from infinity to 1 or less
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if (q / (1 + (middle - worth) / beta)).sum() > 1 else (low, middle)
-        weights = q / (1 + (high - worth) / beta)
-        for share, each in zip(weights.tolist(), found):
-            p |= {i: so_far * share * inner for i, inner in each.items()}
-        return float(high)
-
-    for _ in range(rounds):
-        mean = (log_p.exp() * rewards).sum()
-        deviation = (log_p.exp() * (rewards - mean) ** 2).sum().sqrt()
-        p: dict[int, float] = {}
-        settle(list(range(len(rows))), 0, ((rewards - mean) / (deviation + 1e-4)).tolist(), p, 1.0)
-        new = torch.tensor([p[i] for i in range(len(rows))], dtype=torch.float64).log()
-        log_p = ((log_p + new) / 2).log_softmax(0)
-    return torch.cat([log_p + math.log(1 - 1e-9), torch.tensor([math.log(1e-9)], dtype=torch.float64)])
-
-
-def dpo(race: Race, policy, beta: float, steps: int, lr: float, seed: int) -> None:
-    """DPO by `fit`, on pairs of the reference's own endings with the listener's noisy labels, each seen once or so."""
-    generator, rng, size = torch.Generator().manual_seed(seed), random.Random(seed), BATCH_SIZE // 2
-    p = race.log_reference[:-1].exp()
-    drawn = p.multinomial(2 * steps * size, replacement=True, generator=generator).view(-1, 2).tolist()
-    first = [sigmoid(float(race.rewards[a] - race.rewards[b])) for a, b in drawn]  # P(a is preferred)
+def dpo(race: Race, policy, beta: float, steps: int, lr: float, seed: int, **looks) -> None:
+    """DPO by `fit`, each pair seen once or so; `looks` are more of `fit`'s arguments."""
     pairs = [
-        (race.prompt, race.endings[a], race.endings[b], int(rng.random() >= chance))
-        for (a, b), chance in zip(drawn, first)
+        (race.prompt, race.endings[a], race.endings[b], better) for a, b, better in race.pairs(seed, steps)
     ]
-    data = corpus.pairs(pairs, pairs[:99], race.tokenizer)
-    options = {"lr": lr, "muon_lr": 0, "weight_decay": 0.0, "seed": seed}
-    options |= {"device": "cpu", "eval_every": steps, "eval_rows": 32}
-    textgen.fit(rlhf.DPO(policy, beta), data, steps, size, **options)
+    data, options = corpus.pairs(pairs, pairs, race.tokenizer), {"lr": lr, "muon_lr": 0, "weight_decay": 0.0}
+    options |= {"seed": seed, "device": "cpu", "eval_every": steps, "eval_rows": 1} | looks
+    textgen.fit(rlhf.DPO(policy, beta), data, steps, race.size // 2, **options)
 
 
 def train(method: str, race: Race, policy, beta: float, seed: int, steps: int) -> None:
@@ -147,7 +103,7 @@ def train(method: str, race: Race, policy, beta: float, seed: int, steps: int) -
     elif method == "PPO":
         ppo(*given)
     else:
-        reinforce(*given, group=BATCH_SIZE, grpo=method == "GRPO")
+        reinforce(*given, group=race.size, grpo=method == "GRPO")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -159,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     race, record = Race(), common.load(a, "methods")
     endings = {"endings": len(race.endings), "mass": round(float(1 - race.log_reference[-1].exp()), 4)}
-    record |= {"prompt": race.prompt, "batch_size": BATCH_SIZE} | endings
+    record |= {"prompt": race.prompt, "batch_size": race.size} | endings
     for beta in a.betas:
         best = rlhf.optimum(race.log_reference, race.rewards, beta)[0]
         exact = {"optimum": race.figures(best, beta), "reference": race.figures(race.log_reference, beta)}

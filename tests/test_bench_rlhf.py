@@ -74,7 +74,7 @@ def test_a_check_fails_where_the_figures_differ_and_leaves_no_record(bench, monk
 def test_the_courses_side_learns_the_same_task_by_each_method(monkeypatch):
     few = [" Omar won.", " Theo won it.", ""]
     monkeypatch.setattr(side.rlhf_exact.storyworld, "endings", lambda prompt: few)
-    world = side.World(4)
+    world = side.rlhf_exact.Race(4)
     assert world.scores([[0], [1, 2]]).tolist() == world.rewards[[2, 3]].float().tolist()
     assert [len(pair) for pair in world.pairs(0, 3)] == [3] * 6
     # So short a run meets none of these endings: any other reward will do.
