@@ -18,6 +18,10 @@ from textgen.checkpoint import FILE
 from textgen.tokenizer import Tokenizer
 from torch.nn import functional as F
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
+
+import rlhf_loops
+
 BOOK = Path(textgen.__file__).parents[1]
 END, CONTEXT, LONGEST = 0, [0, 1], 3
 
@@ -410,24 +414,22 @@ def test_dpo_comes_to_rest_at_the_optimum_and_nowhere_else():
     assert pull(reference) > 0.01
 
 
-def trained(policy, reference, beta, steps, lr=0.01, watch=lambda policy: None):
-    """RLOO as a page would write it."""
-    optimizer = torch.optim.AdamW(policy.parameters(), lr=lr, weight_decay=0.0)
+def trained(policy, reference, beta, steps, lr=0.01, watch=lambda policy: None, method="RLOO"):
+    """By the loops that chapter 06's experiments run."""
     index = {tuple(row[1:][mask].tolist()): i for i, (row, mask) in enumerate(zip(IDS, MASK))}
-    for step in range(steps):
-        texts = rlhf.rollout(policy, [CONTEXT] * 64, END, LONGEST, seed=step)
-        rewards = REWARDS[[index[tuple(row[1:][m].tolist())] for row, m in zip(texts.ids, texts.mask)]]
-        new = rlhf.token_log_probs(policy, texts.ids, texts.mask)
-        old = rlhf.token_log_probs(reference, texts.ids, texts.mask).detach()
-        advantages = rlhf.rloo_advantages(rewards - beta * (new.detach() - old).sum(1), 64)
-        loss, _ = rlhf.policy_loss(new, new.detach(), advantages[:, None], texts.mask)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        watch(policy)
+
+    def write(policy, seed):
+        texts = rlhf.rollout(policy, [CONTEXT] * 64, END, LONGEST, seed=seed)
+        places = [index[tuple(row[1:][mask].tolist())] for row, mask in zip(texts.ids, texts.mask)]
+        return texts.ids, texts.mask, REWARDS[places]
+
+    given = policy, reference, write, beta, steps, lr
+    loop = rlhf_loops.ppo if method == "PPO" else rlhf_loops.reinforce
+    loop(*given, look=lambda step: watch(policy))
 
 
-def test_training_reaches_the_optimum_along_the_frontier_and_never_beyond():
+@pytest.mark.parametrize("method", ["RLOO", "PPO"])
+def test_training_reaches_the_optimum_along_the_frontier_and_never_beyond(method):
     """No policy has more reward at its divergence than some optimum has."""
     reference, policy, beta = small_gpt(2), small_gpt(2), 0.5
     log_reference = whole(reference).detach().double().log_softmax(0)
@@ -444,7 +446,7 @@ def test_training_reaches_the_optimum_along_the_frontier_and_never_beyond():
         seen.append((kl, reward))
 
     start = stand(log_reference, optima_at(log_reference, beta))[0]
-    trained(policy, reference, beta, 150, watch=watch)
+    trained(policy, reference, beta, 150, watch=watch, method=method)
     left = stand(whole(policy).detach().double().log_softmax(0), optima_at(log_reference, beta))[0]
     assert start > 0.5 and left < 0.1 * start
     assert seen[-1][0] > 0.3
