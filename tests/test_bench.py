@@ -136,6 +136,22 @@ def test_training_and_writing_beside_both_peers(bench, peer):
     sides = ["the course", "the course with Muon", "Hugging Face", "nanoGPT"]
     assert order[:8] == [f"round {number}, {side}" for number in (1, 2) for side in sides]
     assert "number of parameters" not in said and str(peer) not in json.dumps(record)
+    (share,) = record["products"].values()
+    assert 0 < share < 1
+
+
+def test_nanogpt_has_the_courses_biases_where_speeds_are_compared(peer, text, monkeypatch):
+    """One configuration for all sides; its recipe, in the race, is as it was published."""
+    from textgen import corpus
+
+    asked, module = [], pairs.load_peer(peer)
+    config = module.GPTConfig
+    monkeypatch.setattr(module, "GPTConfig", lambda **given: asked.append(given) or config(**given))
+    data = corpus.text_file(text)
+    pairs.training_sides(data, SMALL, 2, 2, module)
+    learning.recipe(module, data, learning.HeldOut(data), 0, steps=2, batch_size=2)
+    assert [given["bias"] for given in asked] == [True, False]
+    assert all(given["dropout"] == 0 for given in asked)
 
 
 def test_the_race_to_equal_loss(bench, peer, text):

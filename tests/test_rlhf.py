@@ -452,6 +452,18 @@ def test_training_reaches_the_optimum_along_the_frontier_and_never_beyond(method
     assert seen[-1][0] > 0.3
 
 
+@pytest.mark.parametrize("method", ["RLOO", "PPO"])
+def test_a_strong_penalty_is_weighed_as_the_optimum_weighs_it(method):
+    """At beta 2 the divergence decides: with its sign turned, or left out, a policy ends farther off than it began."""
+    reference, policy = small_gpt(2), small_gpt(2)
+    log_reference = whole(reference).detach().double().log_softmax(0)
+    best = optima_at(log_reference, 2.0)
+    trained(policy, reference, 2.0, 150, method=method)
+    log_p = whole(policy).detach().double().log_softmax(0)
+    start, left = ((log.exp() * (log - best)).sum().item() for log in (log_reference, log_p))
+    assert start > 0.1 and left < 0.1 * start
+
+
 def optima_at(log_reference, beta):
     return rlhf.optimum(log_reference, REWARDS.double(), beta)[0]
 
