@@ -98,3 +98,15 @@ def sample(tmp_path_factory) -> Path:
         patch.setenv("PYTHONPATH", str(ROOT / "book"))
         execute.run(path)
     return path
+
+
+@pytest.fixture
+def book(monkeypatch):
+    """A build of the book, where controls are drawn for a page."""
+    monkeypatch.setenv("TEXTGEN_BOOK_BUILD", "1")
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """A notebook with a kernel."""
+    monkeypatch.delenv("TEXTGEN_BOOK_BUILD", raising=False)

@@ -1,5 +1,6 @@
 """Every experiment runs at a tiny scale, and the recorded results are what the chapters expect."""
 
+import itertools
 import json
 import re
 import runpy
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from textgen import rlhf
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {  # options for each record's own command
@@ -61,6 +64,44 @@ def test_figures_that_are_not_measured_again_stay(tmp_path, monkeypatch):
     assert common.load(a, "rungs") == {"rungs": {}, "command": "python experiments/ladder.py"}
     common.save(a.record, {"rungs": {"GPT": 1}, "command": "an old one"})
     assert common.load(a, "rungs") == {"rungs": {"GPT": 1}, "command": "python experiments/ladder.py"}
+
+
+def test_the_frontier_is_the_optimum_of_each_prompts_samples(monkeypatch):
+    """Two prompts: reweighed apart, and averaged; the closed form of chapter 06 says what each must give."""
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import rlhf_stories
+
+    generator = torch.Generator().manual_seed(0)
+    each = [{name: torch.randn(50, generator=generator).double() for name in ("gold", "large")} for _ in "ab"]
+    found, wanted = rlhf_stories.along(each, "large", inverse=2.0), []
+    for columns in each:
+        reference = torch.full((50,), 1 / 50, dtype=torch.float64).log()
+        log_p, value = rlhf.optimum(reference, columns["large"], beta=0.5)
+        p = log_p.exp()
+        reward = float(p @ columns["large"])
+        wanted.append([(reward - float(value)) / 0.5, reward, float(p @ columns["gold"])])
+        assert found["effective"] <= float(1 / (p**2).sum()) + 1e-3
+    assert [found[name] for name in ("kl", "reward", "gold")] == pytest.approx(
+        [sum(column) / 2 for column in zip(*wanted)], abs=1e-4
+    )
+
+
+def test_the_best_of_n_is_the_mean_over_every_draw(monkeypatch):
+    """Of 7 samples every 3; its divergence is the bound's where rewards differ, and less where they are equal."""
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import rlhf_stories
+
+    rewards, gold = torch.tensor([3.0, 1, 5, 2, 7, 0, 4]).double(), torch.arange(7).double()
+    draws = list(itertools.combinations(range(7), 3))
+    best = [max(draw, key=lambda i: rewards[i]) for draw in draws]
+    found = rlhf_stories.best_of([{"large": rewards, "gold": gold}], "large", 3)
+    assert found["gold"] == pytest.approx(sum(float(gold[i]) for i in best) / len(draws), abs=1e-4)
+    assert found["reward"] == pytest.approx(sum(float(rewards[i]) for i in best) / len(draws), abs=1e-4)
+    many = torch.arange(2000).double()
+    found = rlhf_stories.best_of([{"large": many, "gold": many}], "large", 4)
+    assert found["kl"] == pytest.approx(found["bound"], abs=0.01) and found["kl"] <= found["bound"]
+    found = rlhf_stories.best_of([{"large": many.clamp_min(1999), "gold": many}], "large", 4)
+    assert found["kl"] == 0
 
 
 def test_every_shipped_model_names_a_recipe_that_is_there():

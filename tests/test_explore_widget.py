@@ -38,16 +38,6 @@ CURVE = {"b0": [-1, 1], "b1": (-1.0, 0.1 + 0.2, 1.0)}
 WORDS = {"style": ["plain", "<img src=x onerror=alert(1)>"], "top_k": [1, 5, None]}
 
 
-@pytest.fixture
-def book(monkeypatch):
-    monkeypatch.setenv(explore_widget.BOOK_BUILD, "1")
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
-
-
 def page_data(html):
     return json.loads(re.search(r'<script type="application/json">(.*)</script>', html, re.DOTALL).group(1))
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 import textgen
 from conftest import ROOT
-from textgen.page import explore_widget, label_widget
+from textgen.page import label_widget
 from textgen.storyworld import Like, Listener, stories
 from textgen.storyworld.taste import sigmoid
 
@@ -38,16 +38,6 @@ def some_pairs(n):
 
 
 PAIRS = some_pairs(20)
-
-
-@pytest.fixture
-def book(monkeypatch):
-    monkeypatch.setenv(explore_widget.BOOK_BUILD, "1")
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
 
 
 def test_it_is_a_public_name():

@@ -21,7 +21,7 @@ from conftest import need
 from safetensors import safe_open
 from safetensors.torch import load as load_tensors
 from textgen import hub, storyworld
-from textgen.page import explore_widget, live_widget, pack
+from textgen.page import live_widget, pack
 from textgen.sample import filter_logits, sample, uniforms
 from textgen.tokenizer import Tokenizer
 from transformers import GPT2LMHeadModel, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
@@ -310,16 +310,6 @@ def test_packing_keeps_weights_off_the_grid_as_they_are():
     model.wpe.weight.data[3] = 0
     stored = load_tensors(pack.pack(model, tokenizer))
     assert all(torch.equal(stored[name], tensor) for name, tensor in model.state_dict().items())
-
-
-@pytest.fixture
-def book(monkeypatch):
-    monkeypatch.setenv(explore_widget.BOOK_BUILD, "1")
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    monkeypatch.delenv(explore_widget.BOOK_BUILD, raising=False)
 
 
 ATTACK = "<img src=x onerror=alert(1)></script>"
