@@ -255,7 +255,7 @@ def run(world: Stories, how: dict, judge: str, seed: int, a) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     """Measure the frontiers, train by the runs asked for and write the record."""
     options = common.parser(
-        "rlhf_stories", __doc__, seeds=3, steps=40, train=LARGE, test=5000, measure=512, every=4, look=256
+        "rlhf_stories", __doc__, seeds=3, steps=40, train=LARGE, test=5000, measure=512, every=8, look=160
     )
     options.add_argument("--runs", nargs="+", default=list(RUNS), choices=RUNS)
     options.add_argument("--prompts", type=int, default=20, help="prompts of the frontiers")

@@ -337,12 +337,21 @@ def test_a_text_that_cannot_be_read_is_one_sentence(bench, tmp_path):
 
 
 def test_make_passes_its_variables_on():
-    command = ["make", "-n", "bench", "NANOGPT=a b.py", "TEXT=t.txt", "ONLY=train loss", "TRIED=1"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "-n",
+        "bench",
+        "NANOGPT=a b.py",
+        "TEXT=t.txt",
+        "ONLY=train loss",
+        "TRIED=1",
+    ]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (last,) = [line for line in said.splitlines() if "bench/cpu.py" in line]
     assert last.endswith('bench/cpu.py --nanogpt "a b.py" --text "t.txt" --only train loss --tried')
     bare = subprocess.run(
-        ["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert bare.rstrip().endswith("bench/cpu.py")
 
