@@ -21,7 +21,7 @@ from conftest import need
 from safetensors import safe_open
 from safetensors.torch import load as load_tensors
 from textgen import hub, storyworld
-from textgen.page import live_widget, pack
+from textgen.page import chat_widget, live_widget, pack
 from textgen.sample import filter_logits, sample, uniforms
 from textgen.tokenizer import Tokenizer
 from transformers import GPT2LMHeadModel, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
@@ -396,6 +396,7 @@ def test_in_a_notebook_a_widget_with_words_beside_it(notebook, pocket):
     assert scripts - {"explore.js", "label.js"} == {
         *live_widget.MODEL,
         *live_widget.CONTROLS,
+        *chat_widget.FILES,
     }  # each is joined
 
 

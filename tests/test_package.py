@@ -54,6 +54,8 @@ def test_public_names_are_those_of_their_modules():
     assert textgen.fit is textgen.train.fit
     assert textgen.bits_per_char is textgen.metrics.bits_per_char
     assert textgen.explore is textgen.page.explore_widget.explore
+    assert textgen.reply is textgen.dialogue.reply
+    assert textgen.chat is textgen.page.chat_widget.chat
     for rung in ("Bigram", "WindowMLP", "RNN", "LSTM", "GPT"):
         module = textgen.gpt if rung == "GPT" else textgen.models
         assert getattr(textgen, rung) is getattr(module, rung)

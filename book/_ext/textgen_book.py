@@ -1,6 +1,6 @@
 """Sphinx extension of the book: what Jupyter Book leaves to do for a site that needs no network.
 
-It sets the static flag that `textgen.explore`, `label` and `live` read, takes the repository's address from pyproject.toml,
+It sets the static flag that `textgen.explore`, `label`, `live` and `chat` read, takes the repository's address from pyproject.toml,
 keeps links between pages inside the book, names the cell that raised, serves MathJax and bertviz's scripts
 from the site itself, and loads a script only on a page where something uses it.
 """
@@ -20,7 +20,14 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "node_modules"
-FILES = ("explore.js", "explore.css", "label.js", "label.css", "live.css")  # live.js is joined from its parts
+FILES = (
+    "explore.js",
+    "explore.css",
+    "label.js",
+    "label.css",
+    "live.css",
+    "chat.css",
+)  # publish_models writes more
 CONTROLS = [ROOT / "book/textgen/page" / name for name in FILES]
 LOG = logging.getLogger(__name__)
 
@@ -116,14 +123,12 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
         line = f'<p class="run-time">It took {run["runtime"]:.0f} seconds to run this page for the book.</p>'
         body = body.replace("</h1>", "</h1>\n" + line, 1)
     context["body"] = body
-    for name in ("explore", "label"):
+    if models := set(" ".join(re.findall(r'class="textgen-\w+" data-model="([\w -]+)"', body)).split()):
+        publish_models(Path(app.outdir) / "_static", models)
+    for name in ("explore", "label", "live", "chat"):
         if f'class="textgen-{name}' in body:
             app.add_js_file(f"{name}.js", defer="defer")
             app.add_css_file(f"{name}.css")
-    if models := set(re.findall(r'class="textgen-live" data-model="([\w-]+)"', body)):
-        publish_models(Path(app.outdir) / "_static", models)
-        app.add_js_file("live.js", defer="defer")
-        app.add_css_file("live.css")
 
     def needed(script) -> bool:
         text = str(script.filename or "") + script.attributes.get("body", "")
@@ -134,16 +139,17 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
 
 
 def publish_models(static: Path, names: set[str]) -> None:
-    """Write what pages with live controls need: live.js, and each model as a script that is loaded on first use.
+    """Write what pages with models need: live.js, chat.js, and each model as a script that is loaded on first use.
 
-    Both are classic scripts, because file:// refuses modules and fetch. The model carries its CRC-32.
+    All are classic scripts, because file:// refuses modules and fetch. The model carries its CRC-32.
     """
     sys.path.insert(0, str(ROOT / "book"))
     from textgen import hub
-    from textgen.page import live_widget, pack
+    from textgen.page import chat_widget, live_widget, pack
 
     (static / "live").mkdir(parents=True, exist_ok=True)
     (static / "live.js").write_text(live_widget.classic_script(), encoding="utf-8")
+    (static / "chat.js").write_text(live_widget.classic_script(chat_widget.FILES), encoding="utf-8")
     for name in names:
         script = pack.as_script(name, pack.pack(*hub.load(name)))
         (static / "live" / f"{name}.js").write_text(script, encoding="utf-8")

@@ -23,7 +23,7 @@ from .pack import misfit, pack, shipped_name
 
 HERE = Path(__file__).parent
 MODEL = ("gpt.js", "sample.js", "simd.js")
-PARTS = ("engines", "dom", "run", "panel", "heads", "call", "player", "start")
+PARTS = ("engines", "dom", "settings", "run", "panel", "heads", "call", "player", "start")
 CONTROLS = tuple(f"live/{part}.js" for part in PARTS)
 SESSIONS = 2  # KV caches that are kept, one for each of two settings side by side
 
@@ -107,9 +107,9 @@ def script(files: tuple[str, ...] = MODEL + CONTROLS) -> str:
     return "\n".join((HERE / name).read_text(encoding="utf-8") for name in files)
 
 
-def classic_script() -> str:
-    """Return the controls as a classic script, which runs from file:// too; a browser refuses modules there."""
-    module = re.sub(r"^export (default .*)?", "", script(), flags=re.MULTILINE)
+def classic_script(files: tuple[str, ...] = MODEL + CONTROLS) -> str:
+    """Return `script` as a classic script, which runs from file:// too; a browser refuses modules there."""
+    module = re.sub(r"^export (default .*)?", "", script(files), flags=re.MULTILINE)
     return f'(() => {{\n"use strict";\n{module}}})();\n'
 
 
@@ -129,8 +129,13 @@ def block(data: dict) -> str:
 {written(data)}
 <p>This is what {name or "the model"} wrote when the page was made. With JavaScript it runs here, in your browser, with
 controls.</p>
-<script type="application/json">{json.dumps(data).replace("<", chr(92) + "u003c")}</script>
+{in_script(data)}
 </div>"""
+
+
+def in_script(data: dict) -> str:
+    """Return a block's data as a script element that nothing in it can end."""
+    return f'<script type="application/json">{json.dumps(data).replace("<", chr(92) + "u003c")}</script>'
 
 
 class Live:

@@ -1,13 +1,18 @@
-"""A model to give away: `share` writes it with its controls as one HTML file, which any browser opens, no network needed."""
+"""A model to give away: `share` writes it with its controls as one HTML file, which any browser opens, no network needed.
+
+The controls are those of `live`, or the chat.
+"""
 
 import os
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 from ..files import write_atomically
 from ..models import LanguageModel
 from ..tokenizer import Tokenizer
-from .live_widget import HERE, block, classic_script, controls_data
+from . import chat_widget, live_widget
+from .live_widget import HERE, classic_script
 from .pack import as_script, misfit, pack
 
 # The policy lets a browser fetch nothing: what a reader types stays in the page.
@@ -37,17 +42,19 @@ PAGE = """<!doctype html>
 
 
 def share(
-    model: LanguageModel,
+    model: LanguageModel | Mapping[str, LanguageModel],
     tokenizer: Tokenizer,
     path: str | os.PathLike,
     title: str = "A small language model",
+    chat: bool = False,
     **settings,
 ) -> Path:
     """Write the model with its controls as one HTML file, and return its path: open it, mail it, put it on a site.
 
     The file holds all it needs, and runs from a disk without a network, in any browser of the last years.
     ``settings`` are those of ``live``: ``prompt``, ``prompts``, ``max_new_tokens``, ``temperature``, ``top_k``,
-    ``top_p``, ``seed``, ``compare``. It takes 5.4 bytes a weight, since each is kept exactly, or 1.4 where
+    ``top_p``, ``seed``, ``compare``. With ``chat`` the controls are those of ``textgen.chat``, with its settings
+    (``messages``, ``prompts``, ...), and ``model`` may be several by name. It takes 5.4 bytes a weight, since each is kept exactly, or 1.4 where
     ``round_to_int8`` has rounded them. Raises ValueError for a model or tokenizer that the page cannot run (it
     runs a GPT with byte-level BPE, no sliding window and up to 5 million weights) and for what ``generate``
     refuses, FileNotFoundError when the folder of ``path`` does not exist.
@@ -59,15 +66,22 @@ def share(
         raise FileNotFoundError(
             f"{str(path.parent)!r} does not exist: make that folder, or give another path."
         )
-    if reason := misfit(model, tokenizer):
-        raise ValueError(f"{reason}.")
-    styles = ((HERE / name).read_text(encoding="utf-8") for name in ("live.css", "shared_page.css"))
+    if chat:
+        models = chat_widget.named(model)
+        data = chat_widget.controls_data(models, tokenizer, **settings)
+        style, block, script = "chat.css", chat_widget.block(data), classic_script(chat_widget.FILES)
+        files = dict(zip((one["file"] for one in data["models"]), models.values()))
+    else:
+        if reason := misfit(model, tokenizer):
+            raise ValueError(f"{reason}.")
+        block = live_widget.block(live_widget.controls_data(model, tokenizer, **settings))
+        style, script, files = "live.css", classic_script(), {"model": model}
     page = PAGE.format(
         title=escape(title),
-        css="".join(styles),
-        block=block(controls_data(model, tokenizer, **settings)),
-        controls=classic_script(),
-        weights=as_script("model", pack(model, tokenizer)),
+        css="".join((HERE / name).read_text(encoding="utf-8") for name in (style, "shared_page.css")),
+        block=block,
+        controls=script,
+        weights="".join(as_script(name, pack(one, tokenizer)) for name, one in files.items()),
     )
     write_atomically(path, page)
     return path

@@ -28,7 +28,8 @@ const setTabStop = (items, current) => items.forEach((item) => (item.tabIndex = 
 const percent = (p) => (p > 0 && p < 0.0005 ? "<0.1%" : `${(100 * p).toFixed(1)}%`);
 const visible = (piece) => piece.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥") || "·";
 const withCommas = (n) => Math.round(n).toLocaleString("en");
-const pause = () => new Promise((resolve) => setTimeout(resolve));
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const REDUCED_MOTION = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)");
 
 // A native slider over `values`; `words` says what is shown and announced for a value.
 function slider(name, values, value, words, changed) {

@@ -88,8 +88,8 @@ class InPython {
   }
 }
 
-// The models of a page by name, as promises: all its controls share them.
-const models = new Map();
+// The models of a page by name, as promises: all its controls share them, those of another script too.
+const models = (globalThis.textgenLoaded ??= new Map());
 
 function loadModel(name) {
   if (!models.has(name)) {

@@ -20,8 +20,14 @@ class Run {
   async begin(prompt, signal) {
     const ids = [this.engine.end, ...(await this.engine.encode(prompt))];
     signal.throwIfAborted();
+    this.take(ids);
+    this.prompt = prompt;
+  }
+
+  // Start from these tokens.
+  take(ids) {
     this.session ??= this.engine.session();
-    Object.assign(this, { prompt, ids, given: ids.length, start: 0, ended: false, chosen: [], seconds: undefined });
+    Object.assign(this, { ids, given: ids.length, start: 0, ended: false, chosen: [], seconds: undefined });
   }
 
   // Read the tokens that are new, and return the logits of what follows.
