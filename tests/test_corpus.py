@@ -283,6 +283,45 @@ def test_answers_are_counted_and_prompts_are_not(tokenizer):
         corpus.answers(pairs, [], tokenizer)
 
 
+def said(*texts):
+    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
+
+
+def test_every_answer_of_a_dialogue_is_counted_and_what_ends_it():
+    tokenizer = Tokenizer.char([*TEXTS, "User: Assistant: Is the hat red? Who?"])
+    rows = [said("Is the hat red?", "the hat"), said("Who?", "Bob sat.", "Ada?", "Ada has a hat.")]
+    data = corpus.dialogues(rows, rows[:1], tokenizer)
+    prompts = ["User: Who? Assistant:", "User: Ada? Assistant:"]
+    whole, counted = [], []
+    for prompt, answer in zip(prompts, (" Bob sat.", " Ada has a hat.")):
+        whole += [tokenizer.bos, *tokenizer.encode(prompt), *tokenizer.encode(answer)]
+        counted += [-100] * (1 + len(prompt)) + tokenizer.encode(answer)
+    whole.append(tokenizer.bos)
+    counted.append(tokenizer.bos)
+    counted[1 + len(prompts[0] + " Bob sat.")] = (
+        tokenizer.bos
+    )  # the next exchange begins: the end of the answer
+    ids, targets = data.batch("train", 40, None, seeded())
+    long = [i for i, row in enumerate(targets) if row[-1] != -100]
+    assert 0 < len(long) < 40 and ids.dtype == targets.dtype == torch.int64
+    for i in long:
+        assert ids[i].tolist() == whole[:-1] and targets[i].tolist() == counted[1:]
+    short = next(i for i in range(40) if i not in long)
+    answer = [*tokenizer.encode(" the hat"), tokenizer.bos]
+    start = len("User: Is the hat red? Assistant:")
+    assert targets[short].tolist() == [-100] * start + answer + [-100] * (ids.size(1) - start - len(answer))
+    assert (ids[short, start + len(answer) :] == tokenizer.bos).all()
+
+
+@pytest.mark.parametrize("texts", [(), ("Who?",), ("Who?", "Bob.", "Ada?")])
+def test_a_dialogue_ends_with_an_answer(tokenizer, texts):
+    with pytest.raises(ValueError, match="user and assistant in turn") as caught:
+        corpus.dialogues([said(*texts)], [said("a", "b")], tokenizer)
+    assert one_sentence(caught.value)
+    with pytest.raises(ValueError, match="train is an empty list"):
+        corpus.dialogues([], [], tokenizer)
+
+
 def test_a_tokenizer_learnt_from_a_file_of_ones_own_reserves_one_token(written):
     tokenizer = corpus.text_file(written[0], tokenizer="bpe").tokenizer
     assert list(tokenizer.backend.get_added_tokens_decoder()) == [tokenizer.bos]

@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from .files import download
 
@@ -45,9 +46,7 @@ class Stories:
         longest = int(lengths[picked].max())
         if longest - 1 > (block_size or longest):
             hint = "take a larger block_size or a tokenizer with longer tokens"
-            warnings.warn(
-                f"Texts longer than block_size={block_size} tokens lose their end: {hint}.", stacklevel=2
-            )
+            warnings.warn(f"Texts longer than {block_size=} tokens lose their end: {hint}.", stacklevel=2)
         columns = torch.arange(min(longest, (block_size or longest) + 1))
         inside = columns < lengths[picked, None]  # (B, T + 1)
         rows = flat[torch.where(inside, starts[picked, None] + columns, 0)].long()
@@ -57,33 +56,34 @@ class Stories:
 
 
 class Answers:
-    """Prompts with answers as rows; the loss counts the answers and the end token alone. Made by `answers`."""
+    """Exchanges as rows; the loss counts the answers, and what ends each. Made by `answers` and `dialogues`."""
 
-    def __init__(self, pairs: dict[str, list[tuple[str, str]]], tokenizer):
-        """Tokenise all pairs, {"train": [(prompt, answer), ...], "valid": [...]}, once and for all."""
+    def __init__(self, exchanges: dict[str, list[list[tuple[str, str]]]], tokenizer):
+        """Tokenise all rows, {"train": [[(prompt, answer), ...], ...], "valid": [...]}, once and for all."""
         self.tokenizer, self._rows = tokenizer, {}
-        for split, rows in pairs.items():
+        for split, rows in exchanges.items():
             if not rows:
-                raise ValueError(f"{split} is an empty list: give at least one (prompt, answer).")
-            prompts, answers = (tokenizer.encode_batch(part) for part in zip(*rows))
-            self._rows[split] = [*zip(prompts, answers)]
+                raise ValueError(f"{split} is an empty list: give at least one (prompt, answer) or dialogue.")
+            parts = iter(tokenizer.encode_batch([text for row in rows for pair in row for text in pair]))
+            self._rows[split] = [self._row([(next(parts), next(parts)) for _ in row]) for row in rows]
+
+    def _row(self, exchanges: list) -> tuple[torch.Tensor, torch.Tensor]:
+        """The ids of a row, and the same with -100 where the loss does not count them."""
+        ids, counted, bos = [], [], self.tokenizer.bos
+        for prompt, answer in exchanges:  # the start token of an exchange ends the answer before it
+            counted += [bos if ids else -100] + [-100] * len(prompt) + answer
+            ids += [bos] + prompt + answer
+        return torch.tensor([*ids, bos]), torch.tensor([*counted, bos])
 
     def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
-        """Draw `batch_size` pairs of "train" or "valid".
+        """Draw `batch_size` rows of "train" or "valid", in full, whatever `block_size`.
 
-        Returns `(ids, targets)`, int64 tensors (B, T), T that of the longest pair drawn. Each row starts with the
-        start token; a target is -100 inside the prompt and after the end token.
+        Returns `(ids, targets)`, int64 tensors (B, T), T that of the longest row drawn. The start token begins each
+        exchange, and ends the last; a target is -100 inside a prompt and after the end.
         """
         rows = rows_of(self._rows, split)
-        some = [rows[i] for i in torch.randint(len(rows), (batch_size,), generator=generator)]
-        T = 2 + max(len(prompt) + len(answer) for prompt, answer in some)
-        ids = torch.full((batch_size, T), self.tokenizer.bos)
-        counted = torch.zeros(batch_size, T, dtype=torch.bool)
-        for i, (prompt, answer) in enumerate(some):
-            end = 1 + len(prompt) + len(answer)
-            ids[i, 1:end] = torch.tensor(prompt + answer)
-            counted[i, 1 + len(prompt) : end + 1] = True  # the answer, and the token that ends it
-        return ids[:, :-1], ids.masked_fill(~counted, -100)[:, 1:]
+        ids, counted = zip(*[rows[i] for i in torch.randint(len(rows), (batch_size,), generator=generator)])
+        return pad_sequence(ids, True, self.tokenizer.bos)[:, :-1], pad_sequence(counted, True, -100)[:, 1:]
 
 
 class Pairs:
@@ -111,10 +111,8 @@ class Pairs:
         """
         rows = rows_of(self._rows, split)
         some = [rows[i] for i in torch.randint(len(rows), (batch_size,), generator=generator)]
-        contexts, texts = (
-            [row[0] for row in some for _ in range(2)],
-            [text for row in some for text in row[1]],
-        )
+        contexts = [row[0] for row in some for _ in range(2)]
+        texts = [text for row in some for text in row[1]]
         ids, mask = padded(contexts, texts, self.tokenizer.bos)
         return ids.unflatten(0, (-1, 2)), mask.unflatten(0, (-1, 2)), torch.tensor([row[2] for row in some])
 
@@ -136,9 +134,7 @@ class Windows:
         """
         tokens, block_size = rows_of(self._rows, split), block_size or 128
         if len(tokens) < block_size:
-            what = (
-                f"The {split} part of {self.name!r} has {len(tokens)} tokens, below block_size={block_size}"
-            )
+            what = f"The {split} part of {self.name!r} has {len(tokens)} tokens, below {block_size=}"
             raise ValueError(f"{what}: take a longer text or a smaller block_size.")
         starts = torch.randint(len(tokens) - block_size + 1, (batch_size, 1), generator=generator)
         targets = tokens[starts + torch.arange(block_size)]
@@ -158,7 +154,23 @@ def stories(train: list, valid: list, tokenizer, kind: str = "story") -> Stories
 
 def answers(train: list[tuple[str, str]], valid: list[tuple[str, str]], tokenizer) -> Answers:
     """Return pairs (prompt, answer) as data for `fit`, which then learns to answer and not to ask."""
-    return Answers({"train": list(train), "valid": list(valid)}, tokenizer)
+    return Answers({"train": [[pair] for pair in train], "valid": [[pair] for pair in valid]}, tokenizer)
+
+
+def dialogues(train: list[list[dict]], valid: list[list[dict]], tokenizer) -> Answers:
+    """Return dialogues as data for `fit`: each a list of {"role": "user" or "assistant", "content": text}, in turn.
+
+    The loss counts every answer, and what ends it. Raises ValueError where the assistant does not have the last word.
+    """
+    return Answers({"train": [*map(exchanges, train)], "valid": [*map(exchanges, valid)]}, tokenizer)
+
+
+def exchanges(messages: list[dict]) -> list[tuple[str, str]]:
+    """Cut a dialogue into what is read and what is answered, as `dialogue.chat_ids` writes both."""
+    roles, texts = [m["role"] for m in messages], [m["content"] for m in messages]
+    if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
+        raise ValueError(f"A dialogue must be of user and assistant in turn, to the end, not {roles}.")
+    return [(f"User: {asked} Assistant:", f" {said}") for asked, said in zip(texts[::2], texts[1::2])]
 
 
 def pairs(train: list, valid: list, tokenizer, kind: str = "story") -> Pairs:
@@ -188,17 +200,15 @@ def text_file(path, tokenizer="char") -> Windows:
     `tokenizer`: "char", "word", "bpe" (learnt from this text), or a tokenizer, such as a trained model's.
     Raises FileNotFoundError when there is none, and ValueError when it is empty or no UTF-8 text.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not (path := Path(path)).is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{str(path)!r} {what}: give the path of a text file.")
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         hint = "save it as plain text with the encoding UTF-8"
-        raise ValueError(
-            f"{str(path)!r} is not UTF-8 text (byte {error.start} is no part of it): {hint}."
-        ) from None
+        what = f"{str(path)!r} is not UTF-8 text (byte {error.start} is no part of it)"
+        raise ValueError(f"{what}: {hint}.") from None
     if not text.strip():
         raise ValueError(f"{str(path)!r} is empty: give a text file with at least a few pages of text.")
     cut = len(text) * 9 // 10

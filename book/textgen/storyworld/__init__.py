@@ -2,11 +2,23 @@
 
 from .document import KINDS, Document, documents
 from .generator import Mention, Story, entropy, stories
+from .judge import fulfils, unknown
 from .recogniser import Recognised, continuations, endings, recognise
+from .request import REQUESTS, Request, requests
 from .taste import LIKES, Comparison, Like, Listener, comparisons
 from .web import canary, crawl, noisy
 from .world import World
 
-__all__ = ["KINDS", "LIKES", "Comparison", "Document", "Like", "Listener", "Mention", "Recognised"]
-__all__ += ["Story", "World", "canary", "comparisons", "continuations", "crawl", "documents", "endings"]
-__all__ += ["entropy", "noisy", "recognise", "stories"]
+__all__ = ["KINDS", "LIKES", "REQUESTS", "Comparison", "Document", "Like", "Listener", "Mention"]
+__all__ += ["Recognised", "Request", "Story", "World", "canary", "comparisons", "continuations", "crawl"]
+__all__ += [
+    "documents",
+    "endings",
+    "entropy",
+    "fulfils",
+    "noisy",
+    "recognise",
+    "requests",
+    "stories",
+    "unknown",
+]
