@@ -11,6 +11,7 @@ the record holds is not repeated, so a recording that was stopped goes on.
 import gzip
 import json
 import random
+import re
 import time
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from textgen.storyworld.taste import sigmoid
 
 SIZES, EPOCHS, BATCH_SIZE, LR, KIND = (500, 2000, 8000), 2, 32, 1e-3, "<|story|>"
 TEST_SEED = 1000  # of the noise in the labels of test pairs
+SWAPS = {"angry": "worried", "market": "river", "blue": "green", "sad": "happy"}  # words that share a place
+MEAL, TIMES = " They shared a plum cake.", (1, 2, 8)
 KEPT = Path(__file__).resolve().parents[1] / "_build/rlhf"
 
 
@@ -125,6 +128,25 @@ def figures(model: rlhf.RewardModel, history, test: list, worth: torch.Tensor) -
     return found | {"steps": len(history.train), "seconds": round(history.seconds)}
 
 
+def probes(model: rlhf.RewardModel, texts: list[str], most: int = 100) -> dict:
+    """What a word in another's place, and a kind act too many, change on average: the model's score, the listener's."""
+    cases = {f"{a}, {b}": [(text, re.sub(rf"\b{a}\b", b, text)) for text in texts] for a, b in SWAPS.items()}
+    plain = [text for text in texts if "shared" not in text and " Q: " in text and len(text.split()) < 100]
+    for times in TIMES:
+        cases[f"{times} x"] = [(text, text.replace(" Q: ", MEAL * times + " Q: ", 1)) for text in plain]
+    listener, tokenizer, found = storyworld.Listener(), textgen.load("pocket-gpt")[1], {}
+    for name, case in cases.items():
+        changed = [("", before, after) for before, after in case if before != after][:most]
+        if len(changed) > 1:
+            hers = [listener.score(after) - listener.score(before) for _, before, after in changed]
+            before, after = scores(model, tokenizer, changed).T
+            means = {"model": (after - before).mean(), "listener": sum(hers) / len(hers)}
+            low, high = metrics.bootstrap((after - before).tolist())
+            found[name] = {key: round(float(value), 3) for key, value in means.items()}
+            found[name] |= {"interval": [round(low, 3), round(high, 3)], "stories": len(changed)}
+    return found
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Write and label the pairs, train on each size asked for and write the record."""
     options = common.parser("rlhf_reward", __doc__, seeds=3, steps=None, train=max(SIZES), test=5000)
@@ -149,7 +171,9 @@ def main(arguments: list[str] | None = None) -> None:
         runs = record["sizes"].setdefault(str(size), {})
         for seed in range(a.seeds):
             if str(seed) not in runs:
-                runs[str(seed)] = figures(*trained(pairs, size, seed, a.kept, a.steps), worth)
+                model, history, test = trained(pairs, size, seed, a.kept, a.steps)
+                runs[str(seed)] = figures(model, history, test, worth)
+                runs[str(seed)]["probes"] = probes(model, [pair[0] + pair[1] for pair in test])
                 print(f"{size} pairs, seed {seed}: {json.dumps(runs[str(seed)])}", flush=True)
                 common.save(a.record, record)
 

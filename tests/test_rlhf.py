@@ -414,18 +414,40 @@ def test_dpo_comes_to_rest_at_the_optimum_and_nowhere_else():
     assert pull(reference) > 0.01
 
 
-def trained(policy, reference, beta, steps, lr=0.01, watch=lambda policy: None, method="RLOO"):
-    """By the loops that chapter 06's experiments run."""
+def writer(n):
+    """What the loops of chapter 06's experiments take: a function that writes `n` texts and knows their rewards."""
     index = {tuple(row[1:][mask].tolist()): i for i, (row, mask) in enumerate(zip(IDS, MASK))}
 
     def write(policy, seed):
-        texts = rlhf.rollout(policy, [CONTEXT] * 64, END, LONGEST, seed=seed)
+        texts = rlhf.rollout(policy, [CONTEXT] * n, END, LONGEST, seed=seed)
         places = [index[tuple(row[1:][mask].tolist())] for row, mask in zip(texts.ids, texts.mask)]
         return texts.ids, texts.mask, REWARDS[places]
 
-    given = policy, reference, write, beta, steps, lr
+    return write
+
+
+def trained(policy, reference, beta, steps, lr=0.01, watch=lambda policy: None, method="RLOO", n=64):
+    """By the loops that chapter 06's experiments run."""
     loop = rlhf_loops.ppo if method == "PPO" else rlhf_loops.reinforce
-    loop(*given, look=lambda step: watch(policy))
+    more = {} if method == "PPO" else {"group": n}
+    loop(policy, reference, writer(n), beta, steps, lr, look=lambda step: watch(policy), **more)
+
+
+@pytest.mark.parametrize("method", ["RLOO", "PPO"])
+def test_the_chapter_shows_the_loops_that_the_experiments_run(method):
+    """The cells of the page, with a small model in pocket-gpt's place, write what the experiments' loops write."""
+    cells = json.loads((BOOK / "06-rlhf.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    page = {"torch": torch, "rlhf": rlhf, "schedule": textgen.train.schedule}
+    page |= {"reference": small_gpt(2), "write": writer(32)}
+    for source in sources:
+        if source.startswith(("def adamw", "def rloo", "def ppo")):
+            exec(source, page)  # noqa: S102 (the book's own code)
+    theirs, ours = small_gpt(2), page[method.lower()](small_gpt(2), 4, beta=0.5, lr=0.01)
+    trained(theirs, small_gpt(2), 0.5, 4, method=method, n=32)
+    start = whole(small_gpt(2))
+    torch.testing.assert_close(whole(ours), whole(theirs), atol=1e-3, rtol=0)
+    assert (whole(ours) - start).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("method", ["RLOO", "PPO"])
