@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ TINY = {  # options for each record's own command
     "finetune": "--tasks translation --seeds 1 --steps 1 --examples 50 --test 10",
     "rlhf_exact": "--seeds 1 --steps 1 --betas 0.5",
     "rlhf_reward": "--sizes 40 --seeds 1 --steps 1 --train 40 --test 20 --kept {folder}",
+    "rlhf_stories": "--seeds 1 --steps 1 --train 40 --test 20 --measure 20 --look 10 --prompts 1 --samples 40"
+    " --pair-steps 1 --reward-steps 1 --kept {folder} --runs 'RLOO, beta 0.25' 'DPO, beta 0.25' 'PPO, no penalty'",
     "scaling": "--widths 8 --seeds 1 --steps 2 --stories 3000",
     "selection": "--seeds 1 --pages 2000 --tokens 4000 --test 10",
     "variants": "--rungs post-norm --seeds 2 --steps 3 --stories 3000 --test 20",
@@ -33,7 +36,9 @@ def test_an_experiment_runs(name, tmp_path, monkeypatch):
     assert python == "python"
     monkeypatch.syspath_prepend(ROOT / "experiments")  # where Python looks when it runs a script
     monkeypatch.setattr(
-        sys, "argv", [script, *options, *TINY[name].format(folder=tmp_path).split(), "--record", str(path)]
+        sys,
+        "argv",
+        [script, *options, *shlex.split(TINY[name].format(folder=tmp_path)), "--record", str(path)],
     )
     runpy.run_path(str(ROOT / script), run_name="__main__")
     found = json.loads(path.read_text())
@@ -131,3 +136,22 @@ def test_the_gpt_recalls_more_than_the_lstm():
     assert min(min(values) for values in gpt["recall"].values()) >= 0.8
     best = max(max(values) for values in lstm["recall"].values())
     assert best < 0.85 < min(min(values) for values in gpt["recall"].values())
+
+
+def test_rlhf_comes_near_the_optimum_that_is_known():
+    methods = json.loads(recorded("rlhf_exact").read_text())["methods"]
+    for name in ("RLOO", "PPO"):
+        gaps = [run["kl_to_optimum"] for run in methods[name]["0.5"].values()]
+        assert len(gaps) == 3 and sum(gaps) / 3 <= 0.35
+
+
+def test_no_policy_beats_the_frontier_of_the_reward_that_it_was_trained_on():
+    """The largest reward - beta KL bounds every policy's, for every beta; 160 stories a point leave 0.3 nats of noise."""
+    found = json.loads(recorded("rlhf_stories").read_text())
+    for name, runs in found["runs"].items():
+        judge = "small" if "few" in name else "ensemble" if "least" in name else "large"
+        rows = [row for row in found["frontier"]["curves"][judge] if row["effective"] >= 100]
+        for row, run in itertools.product(rows[1:], runs.values()):
+            best = row["inverse"] * row["reward"] - row["kl"]
+            for point in run["curve"]:
+                assert row["inverse"] * (point["proxy"] - 0.3) - point["kl"] <= best, (name, row, point)
