@@ -29,6 +29,8 @@ THEME = {
 USES = {  # any other script -> what on a page needs it
     "tex-mml-chtml": ".math",
     "explore": ".textgen-explore",
+    "label": ".textgen-label",
+    "chat": ".textgen-chat",
     "live": ".textgen-live",
     "clipboard.min": ".highlight",
     "copybutton": ".highlight",
