@@ -155,3 +155,23 @@ def test_no_policy_beats_the_frontier_of_the_reward_that_it_was_trained_on():
             best = row["inverse"] * row["reward"] - row["kl"]
             for point in run["curve"]:
                 assert row["inverse"] * (point["proxy"] - 0.3) - point["kl"] <= best, (name, row, point)
+
+
+def test_a_probe_is_after_less_before_for_the_model_and_for_the_listener(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import rlhf_reward
+
+    def count(model, tokenizer, pairs):
+        marks = ("worried", 1.0), ("plum cake", 0.5)
+        return torch.tensor([[sum(w * t.count(m) for m, w in marks) for t in pair[1:]] for pair in pairs])
+
+    class Strict:
+        def score(self, text):
+            return -3.0 * text.count("plum cake") - 2.0 * text.count("angry")
+
+    monkeypatch.setattr(rlhf_reward, "scores", count)
+    monkeypatch.setattr(rlhf_reward.storyworld, "Listener", Strict)
+    found = rlhf_reward.probes(None, ["Ada was angry. Q: Who was angry? A: Ada."] * 3)
+    means = {name: (case["model"], case["listener"], case["stories"]) for name, case in found.items()}
+    taken = {"angry, worried": (2.0, 4.0, 3)}
+    assert means == taken | {f"{n} x": (n / 2, -3.0 * n, 3) for n in rlhf_reward.TIMES}
