@@ -138,6 +138,11 @@ def test_what_does_not_fit_is_one_sentence(notebook):
             textgen.chat(models, tokenizer, **({"max_new_tokens": 10} | settings))
 
 
+def test_a_shared_chat_refuses_a_setting_that_it_does_not_have(tmp_path):
+    with pytest.raises(ValueError, match=r"^settings must be some of .*, but top_q came\.$"):
+        textgen.share(*two(), tmp_path / "chat.html", chat=True, top_q=0.9)
+
+
 def test_the_book_publishes_script_style_and_models_where_a_page_needs_them(book, pocket, tmp_path):
     assert "chat.css" in {path.name for path in textgen_book.CONTROLS if path.exists()}
     body = chat_widget.block(textgen.chat(*pocket, prompts=["Hi"]).data)

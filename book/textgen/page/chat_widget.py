@@ -57,7 +57,12 @@ def named(models: GPT | Mapping[str, GPT]) -> dict[str, GPT]:
 
 def controls_data(models, tokenizer, messages=(), prompts=(), max_new_tokens=100, **settings) -> dict:
     """Return what the chat starts from; `talk` has the turns, each a question with the answer of every model asked."""
-    settings = {"temperature": 0.7, "top_k": None, "top_p": None, "seed": 0} | settings
+    usual = {"temperature": 0.7, "top_k": None, "top_p": None, "seed": 0}
+    if unknown := settings.keys() - usual:
+        raise ValueError(
+            f"settings must be some of {', '.join(usual)}, but {', '.join(sorted(unknown))} came."
+        )
+    settings = usual | settings
     about, answers = [], {}
     for name, model in models.items():
         if reason := misfit(model, tokenizer):
