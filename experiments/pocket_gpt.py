@@ -53,13 +53,11 @@ def texts(n: int, seed: int) -> dict[str, list[Document]]:
 
 
 class Mixture:
-    """Data for `fit`: each batch holds either long or short documents, so that little of it is padding."""
+    """Data for `fit`: each batch is of one group, of about one length, so that little of it is padding."""
 
-    def __init__(self, train: dict, valid: dict, tokenizer: Tokenizer):
-        """Take what `mixture` makes; a group is drawn as often as its share of the documents."""
-        self.tokenizer = tokenizer
-        self.groups = [corpus.stories(train[group], valid[group], tokenizer) for group in train]
-        self.shares = torch.tensor([float(len(documents)) for documents in train.values()])
+    def __init__(self, groups: list, shares: list[float], tokenizer: Tokenizer):
+        """Take data for `fit`, and how often each is drawn."""
+        self.groups, self.shares, self.tokenizer = groups, torch.tensor(shares).float(), tokenizer
 
     def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
         """Return `(ids, targets)`, int64 tensors (B, T), of one group."""
@@ -108,12 +106,11 @@ float32. Weights and text are under the licence of the course.
 """
 
 
-def save_card(folder: Path, measured: dict, made: dict) -> None:
+def save_card(folder: Path, measured: dict, made: dict, card: str = CARD) -> None:
     """Write the figures as JSON, and a README with them and with how the model was made."""
     figures = measured | made
     table = "\n".join(f"| {name} | {figures[name]} |" for name in measured)
-    card = CARD.format(table=table, **figures)
-    write_atomically(folder / "README.md", card)
+    write_atomically(folder / "README.md", card.format(table=table, **figures))
     common.save(folder / "figures.json", figures)
 
 
@@ -135,7 +132,8 @@ def main(arguments: list[str] | None = None) -> None:
     tokenizer = Tokenizer.bpe(sample, vocab_size=a.vocab_size, specials=kinds)
     torch.manual_seed(a.seed)
     model = GPT(GPTConfig(vocab_size=len(tokenizer), n_layer=a.n_layer, n_embd=a.n_embd))
-    data = Mixture(train, valid, tokenizer)
+    groups = [corpus.stories(documents, valid[group], tokenizer) for group, documents in train.items()]
+    data = Mixture(groups, [len(documents) for documents in train.values()], tokenizer)
     print(
         f"documents ready in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters",
         flush=True,

@@ -167,16 +167,19 @@ def frontiers(world: Stories, prompts: int, samples: int) -> dict:
     return {"prompts": prompts, "samples": samples, "curves": curves, "best_of_n": best}
 
 
-def along(each: list[dict], name: str, inverse: float) -> dict:
-    """The reference reweighed by exp(reward / beta), prompt by prompt: divergence, reward, gold, effective samples."""
+def along(each: list[dict], name: str, inverse: float, told: tuple[str, ...] = ("gold",)) -> dict:
+    """The reference reweighed by exp(reward / beta), prompt by prompt: divergence, reward, effective samples.
+
+    `told`: columns of `each` whose means are told too.
+    """
     found = []
     for columns in each:
         weights = (inverse * columns[name]).softmax(0)
         reward, log_z = float(weights @ columns[name]), float((inverse * columns[name]).logsumexp(0))
-        kl = inverse * reward - log_z + math.log(len(weights))
-        row = {"kl": kl, "reward": reward, "gold": float(weights @ columns["gold"])}
+        row = {"kl": inverse * reward - log_z + math.log(len(weights)), "reward": reward}
+        row |= {key: float(weights @ columns[key]) for key in told}
         found.append(row | {"effective": float(1 / (weights**2).sum())})
-    figures = {key: sum(row[key] for row in found) / len(found) for key in ("kl", "reward", "gold")}
+    figures = {key: sum(row[key] for row in found) / len(found) for key in found[0]}
     figures["effective"] = min(row["effective"] for row in found)  # of the prompt that has the fewest
     return {"inverse": inverse} | {key: round(value, 4) for key, value in figures.items()}
 

@@ -8,6 +8,7 @@ import torch
 from textgen import dialogue
 from textgen.sample import generate_ids
 from textgen.tokenizer import Tokenizer
+from transformers import AutoTokenizer, pipeline
 
 torch.set_num_threads(1)
 NAMES, THINGS = ("Ada", "Omar", "Rosa", "Jürgen"), ("kite", "boat", "drum")
@@ -60,6 +61,21 @@ def test_the_format_is_the_one_that_the_model_learns():
     first, answer, second = map(tokenizer.encode, parts)
     assert ids == [tokenizer.bos, *first, *answer, tokenizer.bos, *second]
     assert dialogue.chat_ids([], tokenizer) == []
+
+
+def test_the_chat_template_writes_the_same_format(tmp_path):
+    """A folder saved with it: Hugging Face's tokenizer makes the same ids, and a pipeline the same answer."""
+    model, tokenizer = talker()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path, dialogue.CHAT_TEMPLATE)
+    messages = said(QUESTIONS[0], "Ada has a red kite.", QUESTIONS[1])
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    ids = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    assert ids == dialogue.chat_ids(messages, tokenizer)
+    pipe = pipeline("text-generation", model=str(tmp_path), device="cpu")
+    answer = textgen.reply(model, tokenizer, messages, 20, temperature=0)
+    written = pipe(messages, max_new_tokens=20, do_sample=False)[0]["generated_text"][-1]
+    assert written["role"] == "assistant" and written["content"].strip() == answer.strip() != ""
 
 
 def test_an_answer_is_what_generate_ids_writes_and_ends_at_the_end_token():

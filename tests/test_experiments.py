@@ -14,6 +14,9 @@ from textgen import rlhf
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {  # options for each record's own command
+    "assistant_rlhf": "--runs both --seeds 1 --steps 1 --train 20 --measure 4 --look 4 --prompts 1 --samples 20"
+    " --pairs 40 --reward-steps 1 --kept {folder}",
+    "assistant_sft": "--seeds 1 --steps 1 --train 40 --measure 4 --kept {folder}",
     "finetune": "--tasks translation --seeds 1 --steps 1 --examples 50 --test 10",
     "rlhf_exact": "--seeds 1 --steps 1 --betas 0.5",
     "rlhf_reward": "--sizes 40 --seeds 1 --steps 1 --train 40 --test 20 --kept {folder}",

@@ -14,6 +14,7 @@ import textgen
 import torch
 from textgen import GPT, GPTConfig, hub
 from textgen.files import sha256, write_sums
+from textgen.page.pack import pack
 from textgen.tokenizer import Tokenizer
 from transformers import AutoTokenizer, pipeline
 
@@ -107,7 +108,7 @@ def test_model_and_tokenizer_must_fit(folder):
 def test_an_unknown_name_is_refused():
     with pytest.raises(FileNotFoundError) as error:
         textgen.load("gpt5")
-    assert '"pocket-gpt", "gpt2" or a folder' in one_sentence(error) and "gpt5" in str(error.value)
+    assert '"pocket-chat", "gpt2" or a folder' in one_sentence(error) and "gpt5" in str(error.value)
 
 
 def test_gpt2_comes_from_the_hub_and_is_checked(folder, monkeypatch):
@@ -184,3 +185,17 @@ def test_pocket_gpt_ships_with_the_course():
         "Once there was", max_new_tokens=30, do_sample=False
     )
     assert out["generated_text"] == textgen.generate(model, tokenizer, "Once there was", 30, temperature=0)
+
+
+@pytest.mark.parametrize("name", ["pocket-chat-sft", "pocket-chat"])
+def test_the_assistants_ship_with_the_course(name, tmp_path):
+    """Both talk through a pipeline as through `reply`, lie on the int8 grid, and are no other than their figures say."""
+    model, tokenizer = textgen.load(name)
+    messages = [{"role": "user", "content": "My name is Rosa. I live by the river. Where do I live?"}]
+    answer = textgen.reply(model, tokenizer, messages, 40, temperature=0)
+    assert answer == "You live by the river."
+    pipe = pipeline("text-generation", model=str(hub.WEIGHTS / name), device="cpu")
+    written = pipe(messages, max_new_tokens=40, do_sample=False)[0]["generated_text"][-1]
+    assert written["role"] == "assistant" and written["content"].strip() == answer
+    assert sum(p.stat().st_size for p in (hub.WEIGHTS / name).iterdir()) < 5e6
+    assert len(pack(model, tokenizer)) < 1.2e6

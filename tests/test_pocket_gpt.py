@@ -8,7 +8,7 @@ import pytest
 import textgen
 import torch
 from conftest import ROOT
-from textgen import hub, metrics, storyworld
+from textgen import corpus, hub, metrics, storyworld
 from textgen.page.pack import round_to_int8
 from textgen.tokenizer import Tokenizer
 
@@ -52,7 +52,8 @@ def test_the_mixture_holds_all_kinds_and_shares_no_text_between_splits():
     assert {d.kind for d in held_out} == set(storyworld.KINDS)
     assert not {d.text for d in rows} & {d.text for d in held_out}
     tokenizer = Tokenizer.bpe([d.text for d in rows], vocab_size=600)
-    data = pocket_gpt.Mixture(train, valid, tokenizer)
+    groups = [corpus.stories(train[group], valid[group], tokenizer) for group in train]
+    data = pocket_gpt.Mixture(groups, [len(train["long"]), len(train["short"])], tokenizer)
     generator = torch.Generator().manual_seed(0)
     widths = [data.batch("train", 8, 256, generator)[0].shape[1] for _ in range(40)]
     assert 5 < sum(width > 90 for width in widths) < 35

@@ -13,6 +13,11 @@ from .sample import generate_ids
 from .tokenizer import Tokenizer
 
 ROLES = ("user", "assistant")
+CHAT_TEMPLATE = (  # the format once more, in the language in which Hugging Face's tokenizers take it
+    "{% for message in messages %}{% if message.role == 'user' %}"
+    "{{ bos_token }}User: {{ message.content }} Assistant:"
+    "{% else %} {{ message.content | trim }}{% endif %}{% endfor %}"
+)
 
 
 def chat_ids(messages: Sequence[Mapping[str, str]], tokenizer: Tokenizer) -> list[int]:

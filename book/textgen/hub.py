@@ -8,6 +8,7 @@ from .gpt import GPT
 from .tokenizer import Tokenizer
 
 WEIGHTS = Path(__file__).parent / "weights"
+SHIPPED = ("pocket-gpt", "pocket-chat-sft", "pocket-chat")  # the last two after SFT, and after RLHF
 TIMEOUT = 10  # seconds without an answer from the hub
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 GPT2, REVISION = "openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"
@@ -17,18 +18,19 @@ GPT2_WEIGHTS = "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707
 def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
     """A model, ready to use on the CPU, and its tokenizer.
 
-    ``name`` is ``"pocket-gpt"`` (ships with the course), ``"gpt2"`` (548 MB from the hub the first time, from
-    the cache after), or a Hugging Face folder that holds a GPT-2. Files that ``SHA256SUMS`` lists in a folder
+    ``name`` is ``"pocket-gpt"``, ``"pocket-chat-sft"`` or ``"pocket-chat"`` (they ship with the course), ``"gpt2"``
+    (548 MB from the hub the first time, from the cache after), or a Hugging Face folder that holds a GPT-2. Files that ``SHA256SUMS`` lists in a folder
     are checked against it. Raises FileNotFoundError for what is not there, ValueError for files that are
     truncated, altered or do not fit each other, and ConnectionError when the hub is out of reach.
     """
     if name == "gpt2":
         folder = _fetch_gpt2()
     else:
-        folder = WEIGHTS / name if name == "pocket-gpt" else Path(name)
+        folder = WEIGHTS / name if name in SHIPPED else Path(name)
         if not folder.is_dir():
+            names = ", ".join(f'"{one}"' for one in (*SHIPPED, "gpt2"))
             raise FileNotFoundError(
-                f'name must be "pocket-gpt", "gpt2" or a folder with a GPT-2 in it, but there is no {folder}.'
+                f"name must be {names} or a folder with a GPT-2 in it, but there is no {folder}."
             )
         verify(folder)
     model, tokenizer = GPT.from_pretrained(folder), Tokenizer.from_file(folder / "tokenizer.json")

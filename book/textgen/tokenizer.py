@@ -137,12 +137,16 @@ class Tokenizer:
         """Write ``tokenizer.json`` to ``path``, all or nothing."""
         write_atomically(path, self.backend.to_str(pretty=True))
 
-    def save_pretrained(self, folder: str | os.PathLike) -> None:
-        """Write a folder that ``transformers.AutoTokenizer`` reads; beside a model's files if you like."""
+    def save_pretrained(self, folder: str | os.PathLike, chat_template: str | None = None) -> None:
+        """Write a folder that ``transformers.AutoTokenizer`` reads; beside a model's files if you like.
+
+        With ``chat_template``, such as ``dialogue.CHAT_TEMPLATE``, a ``pipeline`` takes messages.
+        """
         ids = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), self.bos)
         settings = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
         settings |= dict.fromkeys(("bos_token", "eos_token", "pad_token"), END)
         settings |= {} if self.kind("unk") is None else {"unk_token": UNKNOWN}
+        settings |= {} if chat_template is None else {"chat_template": chat_template}
         self.save(Path(folder) / "tokenizer.json")
         for name, content in (("tokenizer_config", settings), ("generation_config", ids)):
             write_atomically(Path(folder) / f"{name}.json", json.dumps(content, indent=2) + "\n")

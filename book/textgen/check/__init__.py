@@ -14,5 +14,6 @@ from .ch03_sequences import add_noise, ctc_probability, edit_distance
 from .ch04_attention import attention, causal_mask, pairs_in_band, split_heads
 from .ch05_gpt import cache_size, next_token_pairs, nucleus, pre_norm_block
 from .ch05_using_gpt import answer_targets, pass_at_k, power_law, prepend
+from .ch06_assistant import dialogue_targets, honesty, newest
 from .ch06_rlhf import advantages, best_of, choices, kl_terms
 from .harness import Diagnosis, claim, figure

@@ -2,7 +2,7 @@
 
 from .document import KINDS, Document, documents
 from .generator import Mention, Story, entropy, stories
-from .judge import fulfils, unknown
+from .judge import fulfils, tales, unknown
 from .recogniser import Recognised, continuations, endings, recognise
 from .request import REQUESTS, Request, requests
 from .taste import LIKES, Comparison, Like, Listener, comparisons
@@ -20,5 +20,6 @@ __all__ += [
     "recognise",
     "requests",
     "stories",
+    "tales",
     "unknown",
 ]

@@ -1,7 +1,8 @@
-"""Questions about a story or a person, half of which cannot be answered.
+"""Questions about a story or a person: what happened, which half of the texts leave open, details, and traps.
 
 What cannot be known is asked in the very words of what can: first a question is drawn from one story or person, and
-only then it is decided whether that one is told, or another that leaves the question open.
+only then it is decided whether that one is told, or another that leaves the question open. A trap takes for granted
+what the text does not hold: it asks for the colour of a kite where there is none.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ FACTS = {  # what a person tells, the question, and the answer
     "friend": ("My best friend is {friend}.", "Who is my best friend?", "Your best friend is {friend}."),
 }
 TOLD = tuple(name for name in FACTS if name != "colour")
+ASKED = tuple(
+    name for name in FACTS if name not in ("job", "home")
+)  # pocket-gpt never had to look these two up
 
 
 class Asked(NamedTuple):
@@ -46,16 +50,46 @@ class Asked(NamedTuple):
     story: Story | None = None  # that the text tells
 
 
+def happened(question: str) -> bool:
+    """Is it about what happened, and not about who or what there is?"""
+    return any(word in HOLDS for word in re.findall(r"\w+", question))
+
+
 def about_story(story: Story, pool: list[Story], rng: random.Random) -> Asked:
-    """A question that a story answers, about that story or about one of the pool that does not answer it."""
-    (question, answer), told = rng.choice(story.questions), story
+    """A question about what happens in a story, about that story or about one of the pool where it does not."""
+    (question, answer), told = rng.choice([pair for pair in story.questions if happened(pair[0])]), story
     if rng.random() < 0.5:
         silent = [other for other in rng.sample(pool, DRAWN) if not holds(other, question)]
         if rng.random() < 0.5:  # rather one that names who or what is asked about
             silent.sort(key=lambda other: -len(pointers(question) & pointers(body(other))))
         told, answer = silent[0], UNKNOWN
     others = [pair for pair in told.questions if pair[0] != question]
+    strange = [rng.choice(other.questions)[0] for other in rng.sample(pool, DRAWN)]
+    others += [(one, UNKNOWN) for one in strange if happened(one) and not holds(told, one)]
     return Asked(body(told), question, answer, others, told)
+
+
+def detail(story: Story, rng: random.Random) -> Asked:
+    """A question about who or what there is in a story."""
+    question, answer = rng.choice([pair for pair in story.questions if not happened(pair[0])])
+    return Asked(body(story), question, answer, [], story)
+
+
+def trap(story: Story, pool: list[Story], split: str, rng: random.Random) -> Asked:
+    """A question about what a story does not hold, or about a thing that the user does not have."""
+    if rng.random() < 0.5:
+        asked = about_person(split, rng)
+        while " I have " not in f" {asked.text}":
+            asked = about_person(split, rng)
+        thing = rng.choice(
+            [e["noun"] for e in world_of(split).entries["thing"] if e["noun"] not in asked.text]
+        )
+        return Asked(asked.text, f"What colour is my {thing}?", UNKNOWN, [])
+    while True:
+        other = rng.choice(pool)
+        question = rng.choice([question for question, _ in other.questions if not happened(question)])
+        if not holds(story, question):
+            return Asked(body(story), question, UNKNOWN, [], story)
 
 
 def about_person(split: str, rng: random.Random) -> Asked:
@@ -64,22 +98,21 @@ def about_person(split: str, rng: random.Random) -> Asked:
     while True:
         words = {kind: draw(kind)["text"] for kind in ("name", "job", "place", "hobby")}
         friends = [e["text"] for e in load().classes["name"] if e["text"] != words["name"]]
-        (thing, other), words["friend"] = (draw("thing"), draw("thing")), rng.choice(friends)
-        name, known = rng.choice(list(FACTS)), rng.random() < 0.5
+        thing, words["friend"] = draw("thing"), rng.choice(friends)
+        name, known = rng.choice(ASKED), rng.random() < 0.5
         words |= {"thing": thing["text"], "object": thing["noun"], "colour": thing["colour"]}
         question, answer = fill(FACTS[name][1], words), UNKNOWN
         fact = "thing" if name == "colour" else name
         told = rng.sample([one for one in TOLD if one != fact], rng.randint(2, 4))
         if known:
             told[0], answer = fact, fill(FACTS[name][2], words)
-        elif name == "colour" and other["noun"] != thing["noun"] and rng.random() < 0.5:
-            told[0], words = "thing", words | {"thing": other["text"]}  # a thing, but not the one asked about
         rng.shuffle(told)
         text = " ".join(fill(FACTS[one][0], words) for one in told)
         if checksum(text) in SPLITS[split]:
             break
     reply = lambda one: fill(FACTS[one][2], words) if one in told else UNKNOWN
-    return Asked(text, question, answer, [(FACTS[one][1], reply(one)) for one in TOLD if one != fact])
+    others = [(fill(FACTS[one][1], words), reply(one)) for one in TOLD if one in ASKED and one != fact]
+    return Asked(text, question, answer, others)
 
 
 @lru_cache

@@ -46,9 +46,9 @@ def unknown(answer: str) -> bool:
 
 @lru_cache
 def tales() -> World:
-    """A world with one more rule, "tale": a story without the questions, and the space before them, at its end."""
+    """A world whose stories end before the questions, and the space before these: what an assistant tells."""
     grammar = load()
-    return World(grammar=replace(grammar, rules=grammar.rules | {"tale": grammar.rules["story"][:-2]}))
+    return World(grammar=replace(grammar, rules=grammar.rules | {"story": grammar.rules["story"][:-2]}))
 
 
 class _Introductions(_Outline):
@@ -64,10 +64,9 @@ class _Introductions(_Outline):
 def facts(text: str) -> dict[str, str] | None:
     """What a story introduces: "hero", "animal", "thing" and more, and its "ending"; None for a text without the outline."""
     text, world = text.strip(), tales()
-    _, classes, plots = parts("tale", world)
-    for end, bound, _ in _Introductions(text, world, classes, plots).read(
-        world.grammar.rules["tale"], 0, {}, 1.0
-    ):
+    _, classes, plots = parts("story", world)
+    reader = _Introductions(text, world, classes, plots)
+    for end, bound, _ in reader.read(world.grammar.rules["story"], 0, {}, 1.0):
         if end == len(text):
             return {name: entry["text"] for name, entry in bound.items()} | {"ending": ending(bound)}
     return None

@@ -9,11 +9,23 @@ import random
 import re
 from typing import NamedTuple
 
-from .asking import DRAWN, UNKNOWN, Asked, about_person, about_story, body, ending, fill, world_of
+from .asking import (
+    DRAWN,
+    UNKNOWN,
+    Asked,
+    about_person,
+    about_story,
+    body,
+    detail,
+    ending,
+    fill,
+    trap,
+    world_of,
+)
 from .document import documents
 from .generator import SPLITS, Story, stories
 
-REQUESTS = ("story", "question", "person", "translate", "code", "dialogue")
+REQUESTS = ("story", "question", "detail", "trap", "person", "translate", "code", "dialogue")
 
 STARTS = ("Tell me a story about", "Write a story about", "I want to hear a story about", "Tell me about")
 SUBJECTS = ("{hero} the {animal} and {a thing}", "{an animal} named {hero} and {a thing}")
@@ -24,16 +36,15 @@ ENDINGS = {
 }
 ASKS = {  # how the other kinds begin
     "question": ("{}", "Here is a story. {}", "Read this story. {}"),
-    "person": ("{}",),
     "translate": ("Say in Spanish: {}", "Translate into Spanish: {}"),
     "code": ("Write code: take x, {}.", "Take x, {}. Write the code."),
 }
 
 
 class Request(NamedTuple):
-    """What a user asks of an assistant, at the end of a dialogue of one to three exchanges.
+    """What a user asks of an assistant, at the end of a dialogue of one to five exchanges.
 
-    kind: what the last message asks for: "story", "question", "person", "translate" or "code".
+    kind: what the last message asks for: one of REQUESTS, but for "dialogue".
     messages: {"role": "user" or "assistant", "content": text}, the user's first and last.
     answer: a right one, the only right one but for stories and code. known: False where nobody can know, and UNKNOWN is right.
     asked: of a story, what it was asked to hold: "animal" and "thing", perhaps "hero" and "ending" ("joy" or "sorrow").
@@ -54,8 +65,9 @@ class Request(NamedTuple):
 def requests(n: int, kind: str, seed: int = 0, split: str = "train") -> list[Request]:
     """`n` requests of one of REQUESTS; no two splits share a first message.
 
-    "question" is about a story that the user tells, "person" about the user; each is known half of the time. A "dialogue"
-    has two or three exchanges, and ends with one of the other kinds, most often about what was said before.
+    "question" is about what happens in a story that the user tells, "person" about the user; each is known half of the
+    time. A "detail", who or what there is in a story, always is; a "trap" never, since it asks about what there is not.
+    A "dialogue" has two to five exchanges, and ends with one of the other kinds, most often about what was said before.
 
     Raises:
         ValueError: an unknown kind or split, or a negative n.
@@ -68,7 +80,7 @@ def requests(n: int, kind: str, seed: int = 0, split: str = "train") -> list[Req
         raise ValueError(f"n must be 0 or more; got {n}.")
     rng = random.Random(f"requests {kind} {split} {seed}")
     if kind == "person":
-        return [question_request(about_person(split, rng), rng) for _ in range(n)]
+        return [question_request(about_person(split, rng), kind, rng) for _ in range(n)]
     if kind in ("translate", "code"):
         made = documents(n, {"translate": "pair"}.get(kind, kind), seed, split)
         return [Request(kind, user(rng.choice(ASKS[kind]).format(d.source)), d.target) for d in made]
@@ -76,7 +88,11 @@ def requests(n: int, kind: str, seed: int = 0, split: str = "train") -> list[Req
     if kind == "story":
         return [story_request(story, rng) for story in pool[:n]]
     if kind == "question":
-        return [question_request(about_story(story, pool, rng), rng) for story in pool[:n]]
+        return [question_request(about_story(story, pool, rng), kind, rng) for story in pool[:n]]
+    if kind == "detail":
+        return [question_request(detail(story, rng), kind, rng) for story in pool[:n]]
+    if kind == "trap":
+        return [question_request(trap(story, pool, split, rng), kind, rng) for story in pool[:n]]
     return [dialogue(story, pool, split, rng) for story in pool[:n]]
 
 
@@ -96,32 +112,30 @@ def story_request(story: Story, rng: random.Random) -> Request:
     return Request("story", user(" ".join(words)), body(story), asked=asked)
 
 
-def question_request(asked: Asked, rng: random.Random) -> Request:
+def question_request(asked: Asked, kind: str, rng: random.Random) -> Request:
     """A text of the user's, and a question about it in the same message."""
-    kind = "question" if asked.story else "person"
-    text = rng.choice(ASKS[kind]).format(asked.text)
+    text = rng.choice(ASKS["question"] if asked.story else ("{}",)).format(asked.text)
     return Request(kind, user(f"{text} {asked.question}"), asked.answer, asked.answer != UNKNOWN)
 
 
 def later(asked: Asked, split: str, rng: random.Random) -> Request:
-    """The text (a story by the assistant, or what the user tells), and in a later message the question.
+    """The text, by the user or, where it is a story, by the assistant, and in a later message the question.
 
-    Half of the time something else is asked between the two; between a story and its question there is room for one
-    more question only.
+    Up to three more questions about it are asked between the two, or, of a person, something else.
     """
+    others = rng.sample(asked.others, min(len(asked.others), rng.randint(0, 3)))
     if asked.story:
         kind, first = "question", [story_request(asked.story, rng)]
+        if others and rng.random() < 0.7:  # rather the user's, with a question
+            question, answer = others.pop()
+            first = [question_request(asked._replace(question=question, answer=answer), kind, rng)]
     else:
         name = re.search(r"My name is (\w+)\.", asked.text)
-        greeting = f"Hello, {name[1]}." if name else "I see."
-        kind, first = "person", [Request("person", user(asked.text), greeting)]
-    if rng.random() < 0.5:
-        between = kind if asked.story else rng.choice((kind, "translate", "code"))
-        if between == kind:
-            question, answer = rng.choice(asked.others)
-            first.append(Request(kind, user(question), answer))
-        else:
-            first += requests(1, between, rng.randrange(10**6), split)
+        kind, greeting = "person", f"Hello, {name[1]}." if name else "I see."
+        first = [Request(kind, user(asked.text), greeting)]
+        if not others:
+            first += requests(1, rng.choice(("translate", "code")), rng.randrange(10**6), split)
+    first += [Request(kind, user(question), answer) for question, answer in others]
     return after(first, Request(kind, user(asked.question), asked.answer, asked.answer != UNKNOWN))
 
 
@@ -141,7 +155,7 @@ def dialogue(story: Story, pool: list[Story], split: str, rng: random.Random) ->
     if kind == "story":
         last = story_request(story, rng)
     elif kind == "question":
-        last = question_request(about_story(story, pool, rng), rng)
+        last = question_request(about_story(story, pool, rng), "question", rng)
     else:
         (last,) = requests(1, kind, rng.randrange(10**6), split)
-    return after([question_request(about_person(split, rng), rng)], last)
+    return after([question_request(about_person(split, rng), "person", rng)], last)
