@@ -22,8 +22,8 @@ from textgen.page.pack import round_to_int8
 from textgen.sample import generate_ids
 from textgen.storyworld import REQUESTS, Request, fulfils, tales, unknown
 
-SHARES = {"story": 0.45, "question": 0.12, "detail": 0.04, "person": 0.08, "translate": 0.04, "code": 0.02}
-SHARES["dialogue"] = 0.25
+SHARES = {"story": 0.45, "question": 0.12, "detail": 0.04, "person": 0.08, "translate": 0.04}
+SHARES |= {"code": 0.02, "dialogue": 0.25}  # and no trap
 BATCH_SIZE, SHOWN = 32, 20
 LR, MUON_LR = 2e-3, 0.01
 JUDGED = ("right", "admits", "refuses", "grammatical", "kind")
@@ -31,8 +31,9 @@ KEPT = Path(__file__).resolve().parents[1] / "_build/assistant"
 
 CARD = """# {name}
 
-[pocket-gpt](../pocket-gpt/README.md), {how}: an assistant that tells stories, answers questions, translates and writes
-small programs, in Storyworld and in no other world. Its tokenizer has a chat template, so a `pipeline` takes messages,
+[pocket-gpt](../pocket-gpt/README.md), {how}.
+It tells stories, answers questions, translates and writes small programs, in Storyworld and in no other world. Its
+tokenizer has a chat template, so a `pipeline` takes messages, such as
 `[{{"role": "user", "content": "Tell me a story about a fox and a red kite."}}]`. Made in {seconds:,} seconds on one core by
 
     {command}
@@ -138,7 +139,8 @@ def ship(model, name: str, made: dict, measure: int) -> None:
     folder, tokenizer = hub.WEIGHTS / name, textgen.load("pocket-gpt")[1]
     round_to_int8(model)
     found = figures(model, tokenizer, held_out(measure))
-    flat = {f"{kind}_{key}": row[key][0] for key in JUDGED for kind, row in found.items() if row[key]}
+    told = [(kind, key, row[key]) for key in JUDGED for kind, row in found.items() if row[key]]
+    flat = {f"{kind}_{key}": value[0] for kind, key, value in told if value[-1] >= measure / 4}
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder, CHAT_TEMPLATE)
     write_sums(folder, hub.FILES)
@@ -173,7 +175,7 @@ def main(arguments: list[str] | None = None) -> None:
     if a.ship:
         model, history = trained(a, 0)
         how = "fine-tuned on dialogues with right answers"
-        made = {"how": how, "seconds": round(history.seconds), "command": a.command}
+        made = {"how": how, "seconds": round(history.seconds), "command": f"{a.command} --ship"}
         ship(model, "pocket-chat-sft", made, a.measure)
 
 
