@@ -188,12 +188,12 @@ def test_pocket_gpt_ships_with_the_course():
 
 
 @pytest.mark.parametrize("name", ["pocket-chat-sft", "pocket-chat"])
-def test_the_assistants_ship_with_the_course(name, tmp_path):
-    """Both talk through a pipeline as through `reply`, lie on the int8 grid, and are no other than their figures say."""
+def test_the_assistants_ship_with_the_course(name):
+    """Both talk through a pipeline as through `reply`, and lie on the int8 grid."""
     model, tokenizer = textgen.load(name)
-    messages = [{"role": "user", "content": "My name is Rosa. I live by the river. Where do I live?"}]
+    messages = [{"role": "user", "content": "My name is Rosa. I have a red kite. What is my name?"}]
     answer = textgen.reply(model, tokenizer, messages, 40, temperature=0)
-    assert answer == "You live by the river."
+    assert answer == "Your name is Rosa."
     pipe = pipeline("text-generation", model=str(hub.WEIGHTS / name), device="cpu")
     written = pipe(messages, max_new_tokens=40, do_sample=False)[0]["generated_text"][-1]
     assert written["role"] == "assistant" and written["content"].strip() == answer
