@@ -160,6 +160,101 @@ def test_no_policy_beats_the_frontier_of_the_reward_that_it_was_trained_on():
                 assert row["inverse"] * (point["proxy"] - 0.3) - point["kl"] <= best, (name, row, point)
 
 
+def test_no_assistant_beats_the_frontier_of_its_reward():
+    """As above, of the first seed, whose reward model drew the frontiers; other requests differ by 0.3 nats at most."""
+    found = json.loads(recorded("assistant_rlhf").read_text())
+    parts = {"listener": (1, 0), "asked": (0, 4), "both": (1, 4), "both, faster": (1, 4)}
+    assert set(parts) == set(found["runs"])
+    for name, (liked, right) in parts.items():
+        run, rows = found["runs"][name]["0"], found["frontier"]["curves"][name.split(",")[0]]
+        reward = liked * run["proxy"] + right * run["asked"]
+        for row in [row for row in rows[1:] if row["effective"] >= 100]:
+            gap = row["inverse"] * row["reward"] - row["kl"] - (row["inverse"] * (reward - 0.3) - run["kl"])
+            assert gap >= 0, (name, row)
+
+
+def test_an_assistant_is_rewarded_for_what_was_asked_and_for_stories_that_please(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import assistant_rlhf
+    from textgen import storyworld
+
+    kinds = ("story", "question", "code")
+    monkeypatch.setattr(assistant_rlhf, "SHARES", dict.fromkeys(kinds, 1.0))
+    judges = object.__new__(assistant_rlhf.Judges)
+    judges.train = {kind: storyworld.requests(5, kind) for kind in kinds}
+    wrong = lambda i: (
+        i % 4 == 1
+    )  # of each four answers to a request the second is wrong, and the third has no end
+
+    seen = []
+
+    def sample(policy, requests, seed):
+        seen.extend(requests)
+        ended = torch.tensor([i % 4 != 2 for i in range(len(requests))])
+        return requests, rlhf.Rollout(torch.zeros(len(ended), 2), torch.ones(len(ended), 1), ended)
+
+    judges.sample = sample
+    judges.answers = lambda written: ["No." if wrong(i) else r.answer for i, r in enumerate(written[0])]
+    judges.proxy = lambda seed, written: torch.full((len(written[0]),), 1.5)
+    for name, (liked, right) in {"listener": (1.5, 0), "asked": (0, 4), "both": (1.5, 4)}.items():
+        seen.clear()
+        rewards = judges.writer(name, 0)(None, 3)[2].tolist()
+        stories = [request.kind == "story" for request in seen]
+        assert 0 < sum(stories) < len(stories) == assistant_rlhf.BATCH_SIZE
+        for i, (story, reward) in enumerate(zip(stories, rewards)):
+            want = liked * story + right * (not wrong(i))
+            assert reward == (assistant_rlhf.NO_END if i % 4 == 2 else want)
+
+
+def test_an_assistant_is_measured_by_rights_admissions_and_refusals(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import assistant_sft
+    from textgen.storyworld.asking import UNKNOWN
+
+    test = assistant_sft.held_out(12)
+    right = lambda model, tokenizer, requests, seed=0: [request.answer for request in requests]
+    never = lambda model, tokenizer, requests, seed=0: [UNKNOWN] * len(requests)
+    for answers, (a, b, c) in ((right, (1, 1, 0)), (never, (0, 1, 1))):
+        monkeypatch.setattr(assistant_sft, "answers", answers)
+        found = assistant_sft.figures(None, None, test)
+        assert set(found) == set(test) and found["trap"]["right"] is None
+        shares = {
+            key: [row[key] for row in found.values() if row[key]] for key in ("right", "admits", "refuses")
+        }
+        assert {row[0] for row in shares["right"]} == {a} and len(shares["right"]) == len(test) - 1
+        assert {row[0] for row in shares["admits"]} == {b} and {row[0] for row in shares["refuses"]} == {c}
+        assert found["story"]["grammatical"][0] == a and (found["story"]["kind"][0] > 0) == a
+        assert len(found["code"]["wrong"]) == 12 * (1 - a)
+
+
+def test_each_batch_of_demonstrations_is_of_one_kind(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import assistant_sft
+    import textgen
+
+    data = assistant_sft.data(200, textgen.load("pocket-gpt")[1])
+    assert len(data.groups) == len(assistant_sft.SHARES) and "trap" not in assistant_sft.SHARES
+    assert sum(assistant_sft.SHARES.values()) == pytest.approx(1)
+    generator = torch.Generator().manual_seed(0)
+    widths = [data.batch("train", 4, 256, generator)[0].shape[1] for _ in range(30)]
+    assert min(widths) < 70 and max(widths) > 120
+
+
+@pytest.mark.parametrize("name", ["pocket-chat-sft", "pocket-chat"])
+def test_the_shipped_assistants_are_as_their_figures_say(name, monkeypatch):
+    """The same 200 requests for a story: another machine's rounding changes a few of the stories."""
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import assistant_sft
+    import textgen
+
+    told = textgen.results(name)
+    found = assistant_sft.figures(*textgen.load(name), {"story": assistant_sft.held_out(200)["story"]})[
+        "story"
+    ]
+    assert found["right"][0] == pytest.approx(told["story_right"], abs=0.03)
+    assert found["kind"][0] == pytest.approx(told["story_kind"], abs=0.2)
+
+
 def test_a_probe_is_after_less_before_for_the_model_and_for_the_listener(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     import rlhf_reward

@@ -19,9 +19,10 @@ def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
     """A model, ready to use on the CPU, and its tokenizer.
 
     ``name`` is ``"pocket-gpt"``, ``"pocket-chat-sft"`` or ``"pocket-chat"`` (they ship with the course), ``"gpt2"``
-    (548 MB from the hub the first time, from the cache after), or a Hugging Face folder that holds a GPT-2. Files that ``SHA256SUMS`` lists in a folder
-    are checked against it. Raises FileNotFoundError for what is not there, ValueError for files that are
-    truncated, altered or do not fit each other, and ConnectionError when the hub is out of reach.
+    (548 MB from the hub the first time, from the cache after), or a Hugging Face folder that holds a GPT-2. Files
+    that ``SHA256SUMS`` lists in a folder are checked against it. Raises FileNotFoundError for what is not there,
+    ValueError for files that are truncated, altered or do not fit each other, and ConnectionError when the hub is
+    out of reach.
     """
     if name == "gpt2":
         folder = _fetch_gpt2()

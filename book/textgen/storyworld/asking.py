@@ -1,8 +1,8 @@
 """Questions about a story or a person: what happened, which half of the texts leave open, details, and traps.
 
 What cannot be known is asked in the very words of what can: first a question is drawn from one story or person, and
-only then it is decided whether that one is told, or another that leaves the question open. A trap takes for granted
-what the text does not hold: it asks for the colour of a kite where there is none.
+only then it is decided whether that one is told, or another that leaves the question open. A trap asks for a detail of
+what is not there while something like it is: for the colour of a kite, of somebody who has a bell.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ FACTS = {  # what a person tells, the question, and the answer
     "friend": ("My best friend is {friend}.", "Who is my best friend?", "Your best friend is {friend}."),
 }
 TOLD = tuple(name for name in FACTS if name != "colour")
-ASKED = tuple(
-    name for name in FACTS if name not in ("job", "home")
-)  # pocket-gpt never had to look these two up
+ASKED = ("name", "thing", "colour", "hobby", "friend")  # pocket-gpt never had to look up the others
 
 
 class Asked(NamedTuple):
@@ -76,15 +74,13 @@ def detail(story: Story, rng: random.Random) -> Asked:
 
 
 def trap(story: Story, pool: list[Story], split: str, rng: random.Random) -> Asked:
-    """A question about what a story does not hold, or about a thing that the user does not have."""
+    """A question for a detail of what a story does not hold, or for the colour of another thing than the user has."""
     if rng.random() < 0.5:
-        asked = about_person(split, rng)
-        while " I have " not in f" {asked.text}":
-            asked = about_person(split, rng)
-        thing = rng.choice(
-            [e["noun"] for e in world_of(split).entries["thing"] if e["noun"] not in asked.text]
-        )
-        return Asked(asked.text, f"What colour is my {thing}?", UNKNOWN, [])
+        text = ""
+        while "I have" not in text:
+            text = about_person(split, rng).text
+        others = [e["noun"] for e in world_of(split).entries["thing"] if e["noun"] not in text]
+        return Asked(text, f"What colour is my {rng.choice(others)}?", UNKNOWN, [])
     while True:
         other = rng.choice(pool)
         question = rng.choice([question for question, _ in other.questions if not happened(question)])

@@ -66,7 +66,7 @@ def requests(n: int, kind: str, seed: int = 0, split: str = "train") -> list[Req
     """`n` requests of one of REQUESTS; no two splits share a first message.
 
     "question" is about what happens in a story that the user tells, "person" about the user; each is known half of the
-    time. A "detail", who or what there is in a story, always is; a "trap" never, since it asks about what there is not.
+    time. A "detail", who or what there is in a story, always is; a "trap", a detail of what is not there, never.
     A "dialogue" has two to five exchanges, and ends with one of the other kinds, most often about what was said before.
 
     Raises:
@@ -87,13 +87,14 @@ def requests(n: int, kind: str, seed: int = 0, split: str = "train") -> list[Req
     pool = stories(n + DRAWN, rng.randrange(10**9), split, world_of(split))
     if kind == "story":
         return [story_request(story, rng) for story in pool[:n]]
-    if kind == "question":
-        return [question_request(about_story(story, pool, rng), kind, rng) for story in pool[:n]]
-    if kind == "detail":
-        return [question_request(detail(story, rng), kind, rng) for story in pool[:n]]
-    if kind == "trap":
-        return [question_request(trap(story, pool, split, rng), kind, rng) for story in pool[:n]]
-    return [dialogue(story, pool, split, rng) for story in pool[:n]]
+    if kind == "dialogue":
+        return [dialogue(story, pool, split, rng) for story in pool[:n]]
+    ask = {
+        "question": lambda story: about_story(story, pool, rng),
+        "detail": lambda story: detail(story, rng),
+        "trap": lambda story: trap(story, pool, split, rng),
+    }[kind]
+    return [question_request(ask(story), kind, rng) for story in pool[:n]]
 
 
 def user(content: str) -> list[dict[str, str]]:
