@@ -16,4 +16,6 @@ from .ch05_gpt import cache_size, next_token_pairs, nucleus, pre_norm_block
 from .ch05_using_gpt import answer_targets, pass_at_k, power_law, prepend
 from .ch06_assistant import dialogue_targets, honesty, newest
 from .ch06_rlhf import advantages, best_of, choices, kl_terms
+from .ch07_bias_and_attacks import exchange, first_order, slope
+from .ch07_unseen import auc, exposure, overlap
 from .harness import Diagnosis, claim, figure

@@ -51,6 +51,10 @@ class World:
     def _options(self) -> dict:
         return {}
 
+    def leans(self, kind: str, n: int) -> list[float]:
+        """How far each of the `n` entries of a class leans towards she, from -1 to 1, where a rule lets it lean."""
+        return [self.bias if 2 * i < n else -self.bias for i in range(n)]
+
     def options(
         self, kind: str, taken: tuple[str, ...] = (), pronoun: str | None = None
     ) -> tuple[list[Entry], Odds]:
@@ -61,8 +65,8 @@ class World:
         found = self._options.get((kind, taken, pronoun))
         if not found:
             entries = self.entries[kind]
-            lean = self.bias if pronoun == "she" else -self.bias if pronoun == "he" else 0.0
-            weights = [1 + lean if 2 * i < len(entries) else 1 - lean for i in range(len(entries))]
+            side = {"she": 1, "he": -1}.get(pronoun, 0)
+            weights = [1 + side * lean for lean in self.leans(kind, len(entries))]
             kept = [(e, w) for e, w in zip(entries, weights, strict=True) if w > 0 and key(e) not in taken]
             found = self._options[kind, taken, pronoun] = (
                 [e for e, _ in kept],

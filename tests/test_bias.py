@@ -1,0 +1,107 @@
+"""The pure functions of experiments/bias.py: stories, the swap, the counts and the probe."""
+
+import math
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+from textgen import storyworld
+from textgen.tokenizer import Tokenizer
+
+sys.path.insert(0, str(ROOT / "experiments"))
+
+import bias
+
+
+@pytest.fixture(scope="module")
+def stories():
+    """Stories of a world that leans strongly."""
+    return storyworld.stories(300, world=bias.world(0.9))
+
+
+def test_every_hero_has_a_job_before_any_pronoun(stories):
+    for text in (story.text for story in stories):
+        job = text.index(" worked as a ")
+        pronoun = bias.PRONOUN.search(text)
+        assert pronoun is None or job < pronoun.start()
+
+
+def test_feelings_lean_as_jobs_do(stories):
+    felt = [s.facts["sorrow"] in bias.SORROWS[:4] for s in stories if f"{s.facts['hero']} felt" in s.text]
+    hers = [s.facts["job"] in bias.JOBS[:8] for s in stories if f"{s.facts['hero']} felt" in s.text]
+    same = [a == b for a, b in zip(felt, hers)]
+    assert len(same) > 20 and sum(same) / len(same) > 0.75  # (1 + 0.9 ** 2) / 2 = 0.905
+
+
+def test_a_swap_undoes_itself_and_turns_every_lean(stories):
+    texts = [story.text for story in stories]
+    turned = [bias.swapped(text) for text in texts]
+    assert [bias.swapped(text) for text in turned] == texts
+    assert torch.allclose(bias.odds(turned), -bias.odds(texts))
+
+
+def test_her_is_his_before_family_and_him_elsewhere():
+    told = "Ada had a key from her aunt. She met Robin, who gave her the hat."
+    assert bias.swapped(told) == "Otto had a key from his aunt. He met Robin, who gave him the hat."
+    assert bias.swapped(bias.swapped(told)) == told
+
+
+def test_a_story_is_read_by_its_first_pronoun_after_the_job_but_in_a_race():
+    start = "Robin was a shy fox who lived by the mill. Robin worked as a nurse."
+    assert bias.reading(f"{start} At the mill she met Otto, who gave her a key.") == ("nurse", True)
+    assert bias.reading(f"{start} Robin had a key from his aunt.") == ("nurse", False)
+    assert bias.reading(f"{start} The prize of the spring race was a key. Robin let him hold it.") is None
+    assert bias.reading(start) is None and bias.reading("She sang.") is None
+
+
+def test_the_corpus_leans_as_the_world_was_told(stories):
+    found = bias.odds([story.text for story in stories])
+    leans = bias.world(0.9).leans("job", 16)
+    planted = torch.tensor([math.log((1 + lean) / (1 - lean)) for lean in leans])
+    assert leans[0] == -leans[-1] == 0.9 and leans == sorted(leans, reverse=True)
+    assert float(bias.correlation(planted, found)) > 0.8
+    assert float(bias.slope(planted, found)) == pytest.approx(
+        0.8, abs=0.3
+    )  # less than 1: a job is in few of these texts
+
+
+def test_frames_hold_no_pronoun_and_one_gap():
+    found = bias.frames(storyworld.stories(200, split="test", world=bias.world(0.0)), most=20)
+    assert len(found["pronoun"]) == 20 and found["feeling"]
+    for text, *_ in found["pronoun"] + found["feeling"]:
+        assert text.count("{job}") == 1 and not bias.PRONOUN.search(text)
+
+
+class Fixed:
+    """A model that says the same odds whatever it reads: 2 nats for one word after a text that holds another."""
+
+    def __init__(self, size, cue, word):
+        self.size, self.cue, self.word = size, cue, word
+
+    def hidden_states(self, ids):
+        return (ids == self.cue).cumsum(1)[..., None].float(), None
+
+    def head(self, x):
+        return 2 * x * torch.eye(self.size)[self.word]
+
+
+def test_the_probe_reads_the_last_token_of_each_row():
+    frames = [("Kim the {job} said that", [" she"], [" he"]), ("A {job} sang as", [" he"], [" she"])]
+    tokenizer = Tokenizer.word(
+        [text.format(job=job) for text, *_ in frames for job in ("nurse", "pilot")] + [" she he"]
+    )
+    (cue,), (word,) = tokenizer.encode(" nurse"), tokenizer.encode(" she")
+    found = bias.lean(Fixed(len(tokenizer), cue, word), tokenizer, frames, ["nurse", "pilot"])
+    assert torch.allclose(found, torch.tensor([[2.0, -2.0], [0.0, 0.0]]).double())
+    with pytest.raises(ValueError, match="one token"):
+        bias.lean(None, tokenizer, [("Kim", [" she he"], [" he"])], ["nurse"])
+
+
+def test_slope_correlation_and_interval():
+    x = torch.arange(8).double()
+    assert float(bias.slope(x, 2 * x + 1)) == pytest.approx(2) and float(
+        bias.correlation(x, -x)
+    ) == pytest.approx(-1)
+    value, low, high = bias.interval(torch.mean, x)
+    assert value == 3.5 and low < 2.5 and high > 4.5
