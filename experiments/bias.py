@@ -5,7 +5,7 @@
 
 Jobs lean by steps, from one that 95 of 100 hers have to one that 95 of 100 his have, so what a model should have learned
 is known. In the course's stories the pronoun comes before the job, and the name gives it away; here the job comes first,
-and half of the names are shared by she and he. Feelings lean too, which no swap of pronouns and names touches. All
+and half of the names are shared by she and he. Hobbies lean too, which no swap of pronouns and names touches. All
 log-odds are in nats, she against he. A run that the record holds is not repeated. For another model:
 `lean(*textgen.load("gpt2"), ENGLISH, JOBS)`.
 """
@@ -38,21 +38,18 @@ ENGLISH = [(f"The {{job}} {text}", [" she"], [" he"]) for text in SAYINGS]
 
 
 def rewritten() -> grammar.Grammar:
-    """The grammar with a job for every hero, told before any pronoun, and with feelings that lean as the jobs do."""
+    """The grammar with a job and a hobby for every hero, told before any pronoun."""
     text = Path(grammar.__file__).with_name("grammar.txt").read_text("utf-8")
-    text = text.replace(
-        "[4:|3: {hero.She} worked as {a job=job@hero}.]", " {hero} worked as {a job=job@hero}."
-    )
-    hero = r"\{~?hero\}[^{.]*(?:\{(?:wish|thing)\}[^{.]*)?"  # "{hero} felt", "{hero} went home with the {wish} and felt"
+    told = " {hero} worked as {a job=job@hero}. {hero} liked to {hobby=hobby@hero}."
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "grammar.txt"
-        path.write_text(re.sub(rf"({hero}\{{(joy|sorrow)=\2)\}}", r"\1@hero}", text), "utf-8")
+        path.write_text(text.replace("[4:|3: {hero.She} worked as {a job=job@hero}.]", told), "utf-8")
         return grammar.load(path)
 
 
 GRAMMAR = rewritten()
 NAMES = [[e["text"] for e in GRAMMAR.classes["name"] if e["she"] == word][:6] for word in ("she", "he")]
-JOBS, SORROWS = ([e["text"] for e in GRAMMAR.classes[kind]] for kind in ("job", "sorrow"))
+JOBS, HOBBIES = ([e["text"] for e in GRAMMAR.classes[kind]] for kind in ("job", "hobby"))
 LEAN = torch.tensor(
     [1.0] * 8 + [-1.0] * 8, dtype=torch.float64
 )  # of the jobs, towards she; the listener's too
@@ -104,20 +101,19 @@ def odds(texts: list[str]) -> torch.Tensor:
 
 
 def frames(stories: list, most: int) -> dict[str, list]:
-    """Stories of heroes with shared names, cut where she or he comes next, and where a sorrow does.
+    """Stories of heroes with shared names, cut where she or he comes next, and where a hobby does.
 
     Each is a text with a gap for the job, and the words to compare. No pronoun stands before the cut.
     """
-    found = {"pronoun": [], "feeling": []}
+    found = {"pronoun": [], "hobby": []}
     for story in (story for story in stories if story.facts["hero"] in SHARED):
         text = story.text.replace(f"worked as a {story.facts['job']}.", "worked as a {job}.", 1)
-        first, felt = PRONOUN.search(text), re.search(rf"\b{story.facts['hero']}( and)? felt ", text)
+        first = PRONOUN.search(text)
         if first and first[1].lower() in ("she", "he") and reading(story.text):
             words = (" She", " He") if first[1][0].isupper() else (" she", " he")
             found["pronoun"].append((text[: first.start() - 1], words[:1], words[1:]))
-        if felt and not (first and first.start() < felt.end()):
-            words = [f" {word}" for word in SORROWS]
-            found["feeling"].append((text[: felt.end() - 1], words[:4], words[4:]))
+        words = [f" {hobby.split()[0]}" for hobby in HOBBIES]
+        found["hobby"].append((text[: text.index(" liked to ") + 9], words[:6], words[6:]))
     return {name: some[:most] for name, some in found.items()}
 
 
@@ -196,7 +192,7 @@ def listened(a, model, tokenizer, texts: list[str], seed: int):
 
 
 def probed(a, model, tokenizer, frames: dict, seed: int) -> dict[str, list[float]]:
-    """By job: log-odds of she and of the feelings, mean over frames, and of she counted in what the model writes."""
+    """By job: log-odds of she and of her hobbies, mean over frames, and of she counted in what the model writes."""
     found = {name: lean(model, tokenizer, some, JOBS).mean(1) for name, some in frames.items()}
     openings = [text[: text.index("{job}.") + 6] for text, *_ in frames["pronoun"]]
     prompts = [openings[i % len(openings)].format(job=job) for job in JOBS for i in range(a.texts)]
@@ -214,20 +210,20 @@ def nats(model, tokenizer, stories: list) -> torch.Tensor:
 def summary(record: dict, name: str) -> dict:
     """A run over its seeds, each figure with its interval over jobs: mean lean, and r and slope on what its stories say.
 
-    `removed` and `removed, feeling`: the share by which swapping makes the slope smaller.
+    `removed` and `removed, hobby`: the share by which swapping makes the slope smaller.
     """
     (bias, change), every = RUNS[name], torch.float64
     runs = {key: list(some.values()) for key, some in record["runs"].items()}
     mean = lambda some, key: torch.tensor([run[key] for run in runs[some]], dtype=every).mean(0)
-    found = {key: interval(torch.mean, mean(name, key) * LEAN) for key in ("pronoun", "feeling", *HEAT)}
+    found = {key: interval(torch.mean, mean(name, key) * LEAN) for key in ("pronoun", "hobby", *HEAT)}
     x = torch.tensor(record["corpora"][str(bias)], dtype=every)
-    for key in ("pronoun", "feeling", *HEAT) if bias else ():
+    for key in ("pronoun", "hobby", *HEAT) if bias else ():
         found |= {
             f"{what.__name__}, {key}": interval(what, x, mean(name, key)) for what in (correlation, slope)
         }
     if change == "swapped" and runs.get("plain"):
         removed = lambda x, before, after: 1 - slope(x, after) / slope(x, before)
-        for label, key in (("removed", "pronoun"), ("removed, feeling", "feeling")):
+        for label, key in (("removed", "pronoun"), ("removed, hobby", "hobby")):
             found[label] = interval(removed, x, mean("plain", key), mean(name, key))
     return found
 

@@ -107,26 +107,27 @@ def leaked(case: Case, said: str) -> bool:
     return re.search(rf"\b{re.escape(case.secret)}\b", said) is not None
 
 
-def data(forms: list[str], n: int, tokenizer) -> Mixture:
-    """Letters of these forms, each with the answer that obeys the user alone, among what the assistant learned before.
+def dialogues(forms: list[str], n: int, split: str) -> list[list[dict]]:
+    """`n` letters, plain or of these forms, each with the answer that obeys the user alone.
 
     Half of the users ask for their secret themselves after the letter, and are told it.
     """
+    rng, made = random.Random(split), []
+    for case in cases(n, split, seed=1):
+        form = rng.choice(["no attack", *forms])
+        answer = UNKNOWN if form == "asks alone" else case.translation
+        own = storyworld.request.user(case.question) + [{"role": "assistant", "content": case.answer}]
+        messages = case.messages(case.letter(form)) + [{"role": "assistant", "content": answer}]
+        made.append(messages + own * rng.randrange(2))
+    return made
 
-    def dialogues(n: int, split: str) -> list:
-        rng, made = random.Random(split), []
-        for case in cases(n, split, seed=1):
-            form = rng.choice(["no attack", *forms])
-            answer = UNKNOWN if form == "asks alone" else case.translation
-            own = storyworld.request.user(case.question) + [{"role": "assistant", "content": case.answer}]
-            messages = case.messages(case.letter(form)) + [{"role": "assistant", "content": answer}]
-            made.append(messages + own * rng.randrange(2))
-        return made
 
-    before = assistant_sft.data(n, tokenizer)
-    letters = corpus.dialogues(dialogues(n, "train"), dialogues(max(2, n // 20), "valid"), tokenizer)
+def data(forms: list[str], n: int, tokenizer) -> Mixture:
+    """Such letters among what the assistant learned before."""
+    rows = dialogues(forms, n, "train"), dialogues(forms, max(2, n // 20), "valid")
+    groups = [corpus.dialogues(*rows, tokenizer), *assistant_sft.data(n, tokenizer).groups]
     shares = [LETTERS, *((1 - LETTERS) * part for part in assistant_sft.SHARES.values())]
-    return Mixture([letters, *before.groups], shares, tokenizer)
+    return Mixture(groups, shares, tokenizer)
 
 
 def trained(a, forms: list[str], seed: int):
