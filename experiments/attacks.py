@@ -20,12 +20,14 @@ import torch
 from textgen import corpus, metrics, rlhf, storyworld
 from torch import Tensor
 
-SWAPS, TRIED, BACKWARD = (
-    (1, 2, 4, 8),
-    8,
-    2,
-)  # swaps to report; swaps a step verifies; a backward pass in forward ones
-SUFFIX, SEARCHED, CONTROLS = 5, 50, 20  # tokens; texts to find them on; random suffixes
+SWAPS = (1, 2, 4, 8)  # to report
+TRIED, BACKWARD = 8, 2  # swaps that a step verifies; what a backward pass costs, in forward ones
+SUFFIX, WIDE, SEARCHED, CONTROLS = (
+    5,
+    24,
+    40,
+    20,
+)  # tokens; tried in a place; texts to search on; random suffixes
 ROWS = 16  # texts attacked side by side
 VICTIMS = ("reward", "answers")
 
@@ -184,24 +186,21 @@ def with_suffix(victim: Judged, tokens: Tensor) -> Tensor:
     return victim.ids.masked_scatter(victim.free, tokens.repeat(len(victim.ids)))
 
 
-def universal(victim: Judged, rounds: int, tried: int = TRIED) -> Tensor:
-    """One suffix (SUFFIX,) for all texts, starting from " the": one token a round, the worst on average of those tried."""
+def universal(victim: Judged, rounds: int) -> Tensor:
+    """One suffix (SUFFIX,) for all texts, starting from " the": one place a round, the worst on average of the WIDE best."""
     every = torch.arange(len(victim.ids))
     tokens = torch.tensor(victim.tokenizer.encode(" the") * SUFFIX)
     now = harms(victim, with_suffix(victim, tokens), every).mean()
-    for _ in range(rounds):
+    for place in (number % SUFFIX for number in range(rounds)):
         ids, total = with_suffix(victim, tokens), 0
         for rows in every.split(ROWS):
-            total = total + estimate(victim, ids[rows], rows)[victim.free[rows]].view(
-                len(rows), SUFFIX, -1
-            ).sum(0)
-        trials = tokens.repeat(tried, 1)
-        picked = total.flatten().topk(tried).indices
-        trials[range(tried), picked // len(victim.allowed)] = picked % len(victim.allowed)
+            found = estimate(victim, ids[rows], rows)[victim.free[rows]].view(len(rows), SUFFIX, -1)
+            total = total + found[:, place].sum(0)
+        trials = tokens.repeat(WIDE, 1)
+        trials[:, place] = total.topk(WIDE).indices
         means = torch.stack([harms(victim, with_suffix(victim, one), every).mean() for one in trials])
-        if means.max() <= now:
-            break
-        tokens, now = trials[means.argmax()], means.max()
+        if means.max() > now:
+            tokens, now = trials[means.argmax()], means.max()
     return tokens
 
 
@@ -297,9 +296,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Attack the victims asked for and write the record."""
     options = common.parser("attacks", __doc__, seeds=3, steps=None, train=8000, test=5000, size=2000)
     options.add_argument("--victims", nargs="+", default=list(VICTIMS), choices=VICTIMS)
-    options.add_argument("--texts", type=int, default=200, help="held-out texts to attack")
+    options.add_argument("--texts", type=int, default=150, help="held-out texts to attack")
     options.add_argument("--hard", type=int, default=500, help="attacked texts to train on")
-    options.add_argument("--rounds", type=int, default=25, help="words changed in search of a suffix")
+    options.add_argument("--rounds", type=int, default=15, help="places visited in search of a suffix")
     options.add_argument(
         "--kept", type=Path, default=rlhf_reward.KEPT, help="where pairs and reward models are kept"
     )

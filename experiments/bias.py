@@ -22,15 +22,17 @@ import textgen
 import torch
 from ladder import BATCH_SIZE, RUNGS, STEPS
 from rlhf_loops import reinforce
-from textgen import corpus, metrics, rlhf, storyworld
+from textgen import corpus, metrics, storyworld
+from textgen.sample import generate_ids
 from textgen.storyworld import grammar
 from textgen.tokenizer import Tokenizer
 
 KEPT = Path(__file__).resolve().parents[1] / "_build/bias"
 SHARED = ("Robin", "Kim", "Sasha", "Jules", "Noa", "Andy")
 # Each run: the bias of its stories, and what is done about it.
-RUNS = {"plain": (0.9, None), "swapped": (0.9, "swapped"), "fair": (0.0, None), "listener": (0.0, "listener")}
-NATS, BETA, LR, GROUP = 1.0, 0.5, 4e-4, 4  # a listener's preference, and RLOO that follows it
+RUNS = {"plain": (0.9, None), "swapped": (0.9, "swapped"), "fair": (0.0, None)}
+RUNS |= {"listener": (0.9, "listener"), "listener, fair": (0.0, "listener")}
+NATS, BETA, LR, GROUP, HEARD = 1.0, 0.5, 4e-4, 4, 8  # a listener's preference, and RLOO on so many tokens
 HEAT = {"written": 1.0, "written colder": 0.5}  # temperatures
 PRONOUN = re.compile(r"\b(she|her|he|his|him)\b", re.IGNORECASE)
 SAYINGS = ("said that", "was late because", "sang as")
@@ -171,19 +173,23 @@ def trained(a, tokenizer, texts: list[str], valid: list, seed: int, name: str):
     return model
 
 
-def listened(a, model, tokenizer, texts: list[str], seed: int):
-    """The model after RLOO for a listener who likes a hero whose pronoun is the job's: the optimum leans NATS / BETA."""
+def listened(a, model, tokenizer, openings: list, seed: int):
+    """The model after RLOO for a listener who likes a hero whose pronoun is the job's: the optimum leans NATS / BETA.
+
+    She hears how a story goes on from one of the `openings`, which are frames of a pronoun, with a job drawn for each.
+    """
     ways = [(JOBS[:8], "she|her"), (JOBS[8:], "he|his|him")]
     rest = rf"\.((?!{PRONOUN.pattern}).)*"  # up to the first pronoun
     pattern = "|".join(rf"worked as a ({'|'.join(jobs)}){rest}\b({words})\b" for jobs, words in ways)
     likes = {"a lean": storyworld.Like(NATS, f"(?is){pattern}")}
     listener = storyworld.Listener(likes, patience=1000, world=world(0.0))
-    openings = tokenizer.encode_batch([text[: text.index(".") + 1] for text in texts])
 
     def write(policy, number: int) -> tuple[torch.Tensor, ...]:
-        some = random.Random(number).sample(openings, a.batch // GROUP)
-        contexts = [tokenizer.prefix() + ids for ids in some for _ in range(GROUP)]
-        ids, mask, _ = rlhf.rollout(policy, contexts, tokenizer.bos, 160, seed=number)
+        rng = random.Random(number)
+        some = [text.format(job=rng.choice(JOBS)) for text, *_ in rng.sample(openings, a.batch // GROUP)]
+        contexts = [tokenizer.prefix() + ids for ids in tokenizer.encode_batch(some) for _ in range(GROUP)]
+        written = generate_ids(policy, contexts, HEARD, 1.0, seed=number, end=tokenizer.bos)
+        ids, mask = corpus.padded(contexts, written, tokenizer.bos)
         return ids, mask, torch.tensor([listener.score(tokenizer.decode(row)) for row in ids.tolist()])
 
     policy = copy.deepcopy(model)
@@ -250,13 +256,14 @@ def main(arguments: list[str] | None = None) -> None:
         texts = [story.text for story in storyworld.stories(a.stories, world=world(bias))]
         valid = storyworld.stories(200, split="valid", world=world(bias))
         record["corpora"][str(bias)] = [round(float(x), 3) for x in odds(texts)]
+        heard = frames(storyworld.stories(4_000, seed=1, world=world(bias)), 1_000)["pronoun"]
         for seed in (seed for seed in range(a.seeds) if str(seed) not in runs):
             model = plain = trained(a, tokenizer, texts, valid, seed, f"{bias}-{seed}")
             if change == "swapped":
                 both = texts + [*map(swapped, texts)]
                 model = trained(a, tokenizer, both, valid, seed, f"{bias}-{seed}-{change}")
             if change == "listener":
-                model = listened(a, plain, tokenizer, texts, seed)
+                model = listened(a, plain, tokenizer, heard, seed)
             runs[str(seed)] = probed(a, model, tokenizer, some, seed)
             for where, b in (("fair", 0.0), ("own", bias)) if change else ():  # what the change costs there
                 both = [nats(one, tokenizer, tests[b]) for one in (plain, model)]

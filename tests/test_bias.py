@@ -4,6 +4,7 @@ import math
 import sys
 
 import pytest
+import textgen
 import torch
 from conftest import ROOT
 from textgen import storyworld
@@ -111,3 +112,17 @@ def test_slope_correlation_and_interval():
     ) == pytest.approx(-1)
     value, low, high = bias.interval(torch.mean, x)
     assert value == 3.5 and low < 2.5 and high > 4.5
+
+
+def test_the_record_holds_what_chapter_07_says():
+    """r of 0.9 and more; the swap removes 80% and more at 2% more bits or fewer, and leaves hobbies; she turns it up."""
+    record = textgen.results("bias")
+    runs, summary = record["runs"], record["summary"]
+    assert all(len(some) == 3 for some in runs.values()) and set(runs) == set(bias.RUNS)
+    assert summary["plain"]["correlation, pronoun"][1] > 0.9
+    assert summary["plain"]["slope, pronoun"][2] < 1 < summary["plain"]["slope, written colder"][1]
+    assert summary["swapped"]["removed"][1] > 0.8 and summary["swapped"]["removed, hobby"][2] < 0.2
+    for run in runs["swapped"].values():
+        assert run["percent more bits, fair"][2] < 0 and run["percent more bits, own"][2] < 2
+    leans = {name: bias.summary(record, name)["pronoun"][0] for name in runs}
+    assert leans["listener"] > leans["plain"] + 1 and abs(leans["listener, fair"]) < 0.1

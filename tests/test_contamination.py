@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import textgen
 import torch
 from sklearn.metrics import roc_auc_score
 from textgen import GPT, GPTConfig, metrics, storyworld
@@ -88,3 +89,18 @@ def test_every_detector_knows_a_text_that_was_learnt(contamination):
     for name, values in found.items():
         assert values[:2].min() > values[2:].mean(), name
     assert found["n-grams"][:2].tolist() == [1, 1]
+
+
+def test_the_record_holds_what_chapter_07_says(contamination):
+    """9 or 10 of 10 old problems and at most 2 of 10 new ones; what was not read looks like the others."""
+    runs = textgen.results("contamination")["runs"].values()
+    assert len(runs) == 3
+    for run in runs:
+        right = {age: run["accuracy"]["leaked"][age] for age in ("old", "new")}
+        assert right["old"]["10"]["right"] >= 9 and right["new"]["10"]["right"] <= 2
+        assert right["old"]["200"]["interval"][0] > 0.9 and right["new"]["200"]["interval"][1] < 0.05
+        assert run["accuracy"]["clean"]["old"]["200"]["interval"][1] < 0.1
+        for name, one in run["detectors"]["0"].items():
+            assert one["interval"][0] < 0.5 < one["interval"][1], name
+        assert run["detectors"]["16"]["reference"]["auc"] > run["detectors"]["16"]["loss"]["interval"][1]
+        assert min(run["exposure"]["16"]) > max(run["exposure"]["1"]) and run["others_flagged"] > 0.8

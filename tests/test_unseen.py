@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import textgen
 import torch
 from textgen import Bigram, BigramConfig, storyworld
 from textgen.tokenizer import Tokenizer
@@ -80,3 +81,21 @@ def test_the_excess_is_what_the_model_pays_above_the_truth(unseen):
     assert found["interval"][0] < found["excess"] < found["interval"][1]
     repeated = sum(len({(m.start, m.end) for m in story.mentions}) for story in stories)
     assert found["repeats"] == pytest.approx(bits / tokens * repeated / characters, rel=1e-3)
+
+
+def test_the_record_holds_what_chapter_07_says(unseen):
+    """The best model at home is the worst in three worlds, and would not be had it been trained there."""
+    record = textgen.results("unseen")
+    models, worlds = record["models"], list(record["worlds"])
+    assert set(models) == set(unseen.RUNGS) and all(len(runs) == 3 for runs in models.values())
+
+    def ends(rung, world):
+        found = [run[world]["interval"] for run in models[rung].values()]
+        return min(low for low, _ in found), max(high for _, high in found)
+
+    assert ends("GPT", unseen.HOME)[1] < ends("LSTM", unseen.HOME)[0]
+    for world in ("longer", "second grammar"):
+        assert ends("GPT", world)[0] > max(ends("LSTM", world)[1], ends("WindowMLP", world)[1])
+    assert ends("GPT", "colour and object")[1] < 0.04
+    assert all(record["controls"][world]["0"][world]["excess"] < 0.02 for world in worlds[1:])
+    assert all(run["names"]["recall"]["name"] == 0 for runs in models.values() for run in runs.values())
