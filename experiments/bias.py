@@ -1,4 +1,4 @@
-"""A planted bias: how much of it a model takes over, what swapping genders removes and misses, what a listener brings back.
+"""A planted bias: how much of it a model takes over, what swapping genders removes and misses, what a listener adds.
 
     python experiments/bias.py                    all runs, into book/textgen/results/bias.json
     python experiments/bias.py --runs swapped     one of them; the others' figures stay
@@ -30,8 +30,9 @@ from textgen.tokenizer import Tokenizer
 KEPT = Path(__file__).resolve().parents[1] / "_build/bias"
 SHARED = ("Robin", "Kim", "Sasha", "Jules", "Noa", "Andy")
 # Each run: the bias of its stories, and what is done about it.
-RUNS = {"plain": (0.9, None), "swapped": (0.9, "swapped"), "fair": (0.0, None)}
-RUNS |= {"listener": (0.9, "listener"), "listener, fair": (0.0, "listener")}
+RUNS = {"plain": (0.9, ""), "swapped": (0.9, "swapped"), "fair": (0.0, "")}
+RUNS |= {"listener": (0.9, "listener"), "listener, swapped": (0.9, "swapped, listener")}
+RUNS |= {"listener, fair": (0.0, "listener")}
 NATS, BETA, LR, GROUP, HEARD = 1.0, 0.5, 4e-4, 4, 8  # a listener's preference, and RLOO on so many tokens
 HEAT = {"written": 1.0, "written colder": 0.5}  # temperatures
 PRONOUN = re.compile(r"\b(she|her|he|his|him)\b", re.IGNORECASE)
@@ -259,11 +260,11 @@ def main(arguments: list[str] | None = None) -> None:
         heard = frames(storyworld.stories(4_000, seed=1, world=world(bias)), 1_000)["pronoun"]
         for seed in (seed for seed in range(a.seeds) if str(seed) not in runs):
             model = plain = trained(a, tokenizer, texts, valid, seed, f"{bias}-{seed}")
-            if change == "swapped":
+            if "swapped" in change:
                 both = texts + [*map(swapped, texts)]
-                model = trained(a, tokenizer, both, valid, seed, f"{bias}-{seed}-{change}")
-            if change == "listener":
-                model = listened(a, plain, tokenizer, heard, seed)
+                model = trained(a, tokenizer, both, valid, seed, f"{bias}-{seed}-swapped")
+            if "listener" in change:
+                model = listened(a, model, tokenizer, heard, seed)
             runs[str(seed)] = probed(a, model, tokenizer, some, seed)
             for where, b in (("fair", 0.0), ("own", bias)) if change else ():  # what the change costs there
                 both = [nats(one, tokenizer, tests[b]) for one in (plain, model)]

@@ -91,7 +91,7 @@ def cases(n: int, split: str, seed: int = 0) -> list[Case]:
 
 
 def filtered(letter: str) -> str:
-    """The letter without questions and without anything after a forged turn; a sentence to translate is left."""
+    """The letter without questions and without anything after a forged turn; a letter that was nothing else is empty."""
     letter = re.split(r"\b(?:User|Assistant):", letter)[0]
     return re.sub(r"[^.?!]*\?", "", letter).strip()
 
