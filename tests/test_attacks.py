@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import textgen
 import torch
 from conftest import ROOT
 from textgen.tokenizer import Tokenizer
@@ -90,3 +91,23 @@ def test_a_suffix_fills_the_free_places(victim):
     ids = attacks.with_suffix(victim, torch.arange(5))
     assert ids[0, 4:9].tolist() == ids[-1, 5:].tolist() == [0, 1, 2, 3, 4]
     assert torch.equal(ids[~victim.free], victim.ids[~victim.free])
+
+
+def test_the_record_holds_what_chapter_07_says():
+    """The gradient beats as much random work; training closes the suffix it has seen, and a fresh one opens it again."""
+    victims = textgen.results("attacks")["victims"]
+    for victim in attacks.VICTIMS:
+        assert len(victims[victim]) == 3
+        for run in victims[victim].values():
+            for swaps in ("2", "4", "8"):
+                assert run["guided"][swaps][0] > run["random"][swaps][0]
+            assert run["guided"]["4"][1] > run["random"]["4"][2]
+    for run in victims["reward"].values():
+        assert run["suffix"]["success"][1] > run["suffix, any words"]["success"][2]
+        assert (
+            run["hardened, the same suffix"]["success"][0]
+            == 0
+            < run["hardened, a fresh suffix"]["success"][1]
+        )
+        assert run["hardened, guided"]["8"][1] > 0.4 and abs(run["accuracy"]["change"][0]) < 0.02
+        assert run["suffix"]["listener"][2] < -1
