@@ -17,12 +17,12 @@ TINY = {  # options for each record's own command
     "assistant_rlhf": "--runs both --seeds 1 --steps 1 --train 20 --measure 4 --look 4 --prompts 1 --samples 20"
     " --pairs 40 --reward-steps 1 --kept {folder}",
     "assistant_sft": "--seeds 1 --steps 1 --train 40 --measure 4 --kept {folder}",
-    "attacks": "--seeds 1 --steps 2 --train 40 --test 40 --size 40 --texts 5 --hard 4 --rounds 1 --kept {folder}",
+    "attacks": "--seeds 1 --steps 2 --train 40 --test 40 --size 40 --texts 3 --hard 4 --rounds 1 --kept {folder}",
     "bias": "--runs plain swapped listener --seeds 1 --steps 1 --stories 60 --test 40 --frames 2 --texts 1 --rloo 1"
     " --batch 16 --kept {folder}",
     "contamination": "--seeds 1 --steps 2 --rows 7200 --digits 3",
     "finetune": "--tasks translation --seeds 1 --steps 1 --examples 50 --test 10",
-    "injection": "--seeds 1 --steps 2 --train 60 --test 10 --tries 2 --kept {folder}",
+    "injection": "--seeds 1 --steps 2 --train 60 --test 6 --tries 2 --kept {folder}",
     "rlhf_exact": "--seeds 1 --steps 1 --betas 0.5",
     "rlhf_reward": "--sizes 40 --seeds 1 --steps 1 --train 40 --test 20 --kept {folder}",
     "rlhf_stories": "--seeds 1 --steps 1 --train 40 --test 20 --measure 20 --look 10 --prompts 1 --samples 40"
