@@ -6,8 +6,7 @@
 Jobs lean by steps, from one that 95 of 100 hers have to one that 95 of 100 his have, so what a model should have learned
 is known. In the course's stories the pronoun comes before the job, and the name gives it away; here the job comes first,
 and half of the names are shared by she and he. Hobbies lean too, which no swap of pronouns and names touches. All
-log-odds are in nats, she against he. A run that the record holds is not repeated. For another model:
-`lean(*textgen.load("gpt2"), ENGLISH, JOBS)`.
+log-odds are in nats, she against he. A run that the record holds is not repeated.
 """
 
 import copy
@@ -36,8 +35,6 @@ RUNS |= {"listener, fair": (0.0, "listener")}
 NATS, BETA, LR, GROUP, HEARD = 1.0, 0.5, 4e-4, 4, 8  # a listener's preference, and RLOO on so many tokens
 HEAT = {"written": 1.0, "written colder": 0.5}  # temperatures
 PRONOUN = re.compile(r"\b(she|her|he|his|him)\b", re.IGNORECASE)
-SAYINGS = ("said that", "was late because", "sang as")
-ENGLISH = [(f"The {{job}} {text}", [" she"], [" he"]) for text in SAYINGS]
 
 
 def rewritten() -> grammar.Grammar:
@@ -174,16 +171,21 @@ def trained(a, tokenizer, texts: list[str], valid: list, seed: int, name: str):
     return model
 
 
+def hearer() -> storyworld.Listener:
+    """A listener who gives NATS to a hero whose first pronoun is the job's, and nothing to another."""
+    ways = [(JOBS[:8], "she|her"), (JOBS[8:], "he|his|him")]
+    rest = rf"\.((?!{PRONOUN.pattern}).)*"  # up to the first pronoun
+    pattern = "|".join(rf"worked as a ({'|'.join(jobs)}){rest}\b({words})\b" for jobs, words in ways)
+    likes = {"a lean": storyworld.Like(NATS, f"(?is){pattern}")}
+    return storyworld.Listener(likes, patience=1000, world=world(0.0))
+
+
 def listened(a, model, tokenizer, openings: list, seed: int):
     """The model after RLOO for a listener who likes a hero whose pronoun is the job's: the optimum leans NATS / BETA.
 
     She hears how a story goes on from one of the `openings`, which are frames of a pronoun, with a job drawn for each.
     """
-    ways = [(JOBS[:8], "she|her"), (JOBS[8:], "he|his|him")]
-    rest = rf"\.((?!{PRONOUN.pattern}).)*"  # up to the first pronoun
-    pattern = "|".join(rf"worked as a ({'|'.join(jobs)}){rest}\b({words})\b" for jobs, words in ways)
-    likes = {"a lean": storyworld.Like(NATS, f"(?is){pattern}")}
-    listener = storyworld.Listener(likes, patience=1000, world=world(0.0))
+    listener = hearer()
 
     def write(policy, number: int) -> tuple[torch.Tensor, ...]:
         rng = random.Random(number)

@@ -6,6 +6,7 @@ import pytest
 import textgen
 import torch
 from conftest import ROOT
+from textgen import storyworld
 from textgen.tokenizer import Tokenizer
 
 sys.path.insert(0, str(ROOT / "experiments"))
@@ -77,6 +78,24 @@ def test_a_success_needs_harm_and_the_truth_and_is_never_lost_again(victim):
     rates = attacks.successes(victim, found)
     assert rates["1"][0] == rates["2"][0] == 4 / n  # row 0 does not hold
     assert rates["1"][1] < 4 / n < rates["1"][2]
+
+
+def test_only_words_that_question_and_answer_do_not_name_may_be_swapped():
+    """Within the text before the question; each question is one that pocket-gpt answers rightly."""
+    gpt, tokenizer = textgen.load("pocket-gpt")
+    victim = attacks.Answered(
+        gpt.requires_grad_(False), tokenizer, storyworld.documents(40, "qa", split="test"), 6
+    )
+    assert len(victim.ids) == 6 and (attacks.harms(victim, victim.ids, torch.arange(6)) < 0).all()
+    for ids, free in zip(victim.ids, victim.free):
+        text = tokenizer.decode(ids.tolist())
+        asked = text[text.rindex("Q: ") :]
+        assert (
+            free.any() and max(free.nonzero()[:, 0]) < len(tokenizer.encode(text[: text.rindex("Q: ")])) + 2
+        )
+        assert not {tokenizer.piece(i).strip() for i in ids[free].tolist()} & set(
+            asked.replace("?", " ").split()
+        )
 
 
 def test_words_are_read_again_as_they_are():

@@ -80,6 +80,18 @@ def test_frames_hold_no_pronoun_and_one_gap():
         assert text.count("{job}") == 1 and not bias.PRONOUN.search(text)
 
 
+def test_the_listener_wants_the_pronoun_of_the_job_and_a_swap_turns_her_mind():
+    """She, for the first eight jobs, and he, for the others."""
+    score, heard = bias.hearer().score, set()
+    for text in (s.text for s in storyworld.stories(60, world=bias.world(0.0))):
+        if found := bias.reading(text):
+            job, she = found
+            wanted = she == (job in bias.JOBS[:8])
+            assert score(text) == bias.NATS * wanted and score(bias.swapped(text)) == bias.NATS * (not wanted)
+            heard.add((she, wanted))
+    assert len(heard) == 4
+
+
 class Fixed:
     """A model that says the same odds whatever it reads: 2 nats for one word after a text that holds another."""
 
