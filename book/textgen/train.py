@@ -2,9 +2,7 @@
 
 import math
 import os
-import sys
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .checkpoint import FILE, load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, save_checkpoint
+from .identity import identity, leave
 from .models import evaluating
+from .progress import progress_bar
 
 READ_EVERY = 20  # steps between two readings of the loss: each makes a GPU wait
 
@@ -59,8 +59,8 @@ def fit(
     `lr`: AdamW's highest learning rate; by default 0.01 beside Muon and 0.004 alone, less above a million parameters.
     `muon_lr`: Muon's, by default three times `lr`; 0 leaves everything to AdamW.
     `device`: "auto", "cpu", "cuda" or "mps". `block_size`: tokens a row, by default the model's own.
-    `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
-    goes on from there, to the same losses on the same number of threads.
+    `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments, the
+    same data and the same first weights goes on from there, to the same losses on the same number of threads.
     `eval_every`: steps between evaluations on `eval_rows` held-out rows, by default a tenth of the run.
     `callback`: called with the history so far after each evaluation, off the clock; it may draw, and let the model write.
     `compile`: let `torch.compile` fuse the model's operations first. That takes a minute, and pays on a GPU for models
@@ -89,10 +89,11 @@ def fit(
     if batch_size < world:
         raise ValueError(f"batch_size={batch_size} is too small for {world} processes: each needs a row.")
     block_size = block_size or getattr(getattr(model, "config", None), "block_size", None)
-    first = data.batch("train", 1, block_size, torch.Generator().manual_seed(0))[0]  # to know the data again
-    run = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "block_size": block_size}
-    run |= {"weight_decay": weight_decay, "muon_lr": muon_lr, "data": zlib.crc32(first.numpy().tobytes())}
-    made = make_optimizers(model, lr, weight_decay, accelerator.device, muon_lr)
+    made, run = make_optimizers(model, lr, weight_decay, accelerator.device, muon_lr), {}
+    if checkpoint is not None:
+        run = counts | {"lr": lr, "muon_lr": muon_lr, "weight_decay": weight_decay, "seed": seed}
+        rates = [schedule(step, 100) for step in range(100)]
+        run = identity(model, data, made, rates, block_size=block_size, **run)
     wrapped, *optimizers = accelerator.prepare(torch.compile(model) if compile else model, *made)
     history, start, pending = History(), 0, []
 
@@ -124,10 +125,10 @@ def fit(
         began = time.perf_counter() - history.seconds
 
     try:
-        if checkpoint is not None and (Path(checkpoint) / FILE).exists():
+        if checkpoint is not None:
             saved, start = load_checkpoint(checkpoint, model, optimizers, run)
             history = History(**saved)
-        with progress_bar(steps, start, accelerator.is_local_main_process) as bar:
+        with progress_bar(steps, "step", None, start, accelerator.is_local_main_process) as bar:
             began = time.perf_counter() - history.seconds
             if not history.valid:
                 examine(0)
@@ -160,6 +161,8 @@ def fit(
         accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
         vars(model).pop("_is_accelerate_prepared", None)  # or it would not be prepared for another training
         model.to(home).eval()
+        if checkpoint is not None:
+            leave(model, run)
     return history
 
 
@@ -238,14 +241,3 @@ def make_accelerator(device: str):
         and torch.cuda.is_bf16_supported(including_emulation=False)
     )
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if bf16 else "no")
-
-
-def progress_bar(steps: int, start: int, main: bool):
-    """A bar for someone who watches: silent in logs, in saved notebooks and in a book build."""
-    from tqdm.auto import tqdm
-
-    ipython = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
-    kernel = getattr(ipython, "kernel", None)
-    # A kernel that may not ask for input runs for a program (nbclient, nbval, the book build), not for a person.
-    watched = getattr(kernel, "_allow_stdin", True) if kernel is not None else sys.stderr.isatty()
-    return tqdm(total=steps, initial=start, unit="step", leave=False, disable=not (main and watched))
