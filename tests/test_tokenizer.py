@@ -162,6 +162,33 @@ def test_unknown_pieces_are_named_in_one_sentence(make, text, named):
     assert message.endswith("unk=True.") and "\n" not in message and ". " not in message
 
 
+@pytest.mark.parametrize("kind", MAKERS)
+def test_half_a_character_and_what_is_no_text_are_named(kind):
+    tokenizer = MAKERS[kind](TEXTS)
+    half = (
+        r"^text holds '\\udc00', half of a character \(a lone surrogate\): leave it out, or write the whole"
+    )
+    with pytest.raises(ValueError, match=half):
+        tokenizer.encode("Once \udc00")
+    with pytest.raises(ValueError, match=half):
+        tokenizer.encode_batch([TEXTS[0], "\udc00"])
+    with pytest.raises(TypeError, match=r"^text must be a text, not 3\.$"):
+        tokenizer.encode(3)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_no_tokenizer_is_learnt_from_half_a_character_or_what_is_no_text(kind):
+    for texts in ("Once \ud83d", [*TEXTS, "\ud83d"], iter(["\ud83d", *TEXTS])):
+        with pytest.raises(
+            ValueError, match=r"^texts holds '\\ud83d', half of a character \(a lone surrog"
+        ) as e:
+            MAKERS[kind](texts)
+        assert ". " not in str(e.value) and "\n" not in str(e.value)
+    for texts in (3, [*TEXTS, 3], None):
+        with pytest.raises(TypeError, match=r"^texts must be a text, not (3|None)\.$"):
+            MAKERS[kind](texts)
+
+
 @pytest.mark.parametrize("make", [Tokenizer.char, Tokenizer.word])
 def test_with_unk_the_rest_of_the_text_survives(make):
     tokenizer = make(TEXTS, unk=True)

@@ -24,6 +24,7 @@ from textgen import (
     WindowMLP,
     WindowMLPConfig,
     corpus,
+    optimizers,
     train,
 )
 from textgen.checkpoint import FILE
@@ -360,7 +361,7 @@ def test_the_learning_rate_rises_and_falls_to_zero():
 
 def test_weight_decay_spares_biases_and_norms():
     model = small_gpt()
-    (adamw,) = train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"))
+    (adamw,) = optimizers.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"))
     decayed, spared = adamw.param_groups
     assert decayed["weight_decay"] == 0.1 and spared["weight_decay"] == 0
     assert all(p.dim() == 2 for p in decayed["params"]) and all(p.dim() == 1 for p in spared["params"])
@@ -370,12 +371,12 @@ def test_weight_decay_spares_biases_and_norms():
 def test_muon_takes_the_matrices_between_embeddings_and_head_and_adamw_the_rest():
     def names_of(model):
         names = {id(p): name for name, p in model.named_parameters()}
-        return sorted(names[id(p)] for p in train.hidden_matrices(model))
+        return sorted(names[id(p)] for p in optimizers.hidden_matrices(model))
 
     model, cpu = small_gpt(n_layer=2), torch.device("cpu")
     parts = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
     assert names_of(model) == sorted(f"h.{i}.{part}.weight" for i in (0, 1) for part in parts)
-    adamw, muon = train.make_optimizers(model, 1e-3, 0.1, cpu, 2e-3)
+    adamw, muon = optimizers.make_optimizers(model, 1e-3, 0.1, cpu, 2e-3)
     (rest,), (inside,) = adamw.param_groups, muon.param_groups
     assert len(inside["params"]) + len(rest["params"]) == len(list(model.parameters()))
     assert (rest["highest"], rest["weight_decay"]) == (1e-3, 0)
@@ -384,7 +385,7 @@ def test_muon_takes_the_matrices_between_embeddings_and_head_and_adamw_the_rest(
     assert names_of(WindowMLP(WindowMLPConfig(vocab_size=10))) == ["hidden.weight"]
     soft = SoftPrompt(model, torch.tensor([1, 2]))  # freezes the model
     for other in (soft, Bigram(BigramConfig(vocab_size=10)), torch.nn.Linear(2, 3)):
-        assert not names_of(other) and len(train.make_optimizers(other, 1e-3, 0.1, cpu, 2e-3)) == 1
+        assert not names_of(other) and len(optimizers.make_optimizers(other, 1e-3, 0.1, cpu, 2e-3)) == 1
 
 
 def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one_thread):
@@ -405,9 +406,11 @@ def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one
 
 
 def test_large_models_learn_more_carefully():
-    assert train.default_lr(small_gpt()) == 0.01 and train.default_lr(small_gpt(), alone=True) == 0.004
+    assert (
+        optimizers.default_lr(small_gpt()) == 0.01 and optimizers.default_lr(small_gpt(), alone=True) == 0.004
+    )
     wide = torch.nn.Linear(2000, 2000, bias=False)  # four million parameters
-    assert train.default_lr(wide) == pytest.approx(0.005)
+    assert optimizers.default_lr(wide) == pytest.approx(0.005)
 
 
 def test_any_model_and_batch_of_the_contract_train():
@@ -463,6 +466,9 @@ def test_nothing_is_printed_where_nobody_watches(capfd):
         ({"lr": 0}, "lr must be a number above 0"),
         ({"lr": float("nan")}, "lr must be"),
         ({"muon_lr": -1}, "muon_lr must be a number of 0 or more"),
+        ({"muon_lr": 1e300}, "muon_lr must be a number of 0 or more and below a million"),
+        ({"weight_decay": "x"}, "weight_decay must be"),
+        ({"block_size": -1}, "block_size must be a whole number of 1 or more, not -1"),
         ({"device": "gpu"}, 'device must be "auto", "cpu", "cuda" or "mps", not \'gpu\''),
     ],
 )
@@ -504,15 +510,38 @@ def test_one_program_may_use_one_device_after_another():
 
 
 def test_a_loss_that_is_no_number_stops_the_run():
-    class Exploding(Sums):
+    model, says = small_gpt(), "The loss is nan at step 9: lr=0.01 is probably too high"
+
+    def explode(history):
+        if len(history.train) == 8:
+            model.wte.weight.data[:] = float("nan")
+
+    with pytest.raises(FloatingPointError, match=says) as e:
+        textgen.fit(model, Sums(), callback=explode, **RUN)
+    assert one_sentence(e.value)
+
+
+def test_held_out_rows_notice_the_last_step_too():
+    class Exploding(Sums):  # its last batch, the held-out one, comes when the last step is done
+        def batch(self, split, *args):
+            if split == "valid" and self.calls > 4:
+                model.wte.weight.data[:] = float("inf")
+            return super().batch(split, *args)
+
+    model = small_gpt()
+    with pytest.raises(FloatingPointError, match="The loss is nan at step 4: lr") as e:
+        textgen.fit(model, Exploding(), steps=4, eval_every=4, eval_rows=2, batch_size=2)
+    assert one_sentence(e.value)
+
+
+def test_rows_in_which_nothing_is_predicted_are_named_when_they_come():
+    class Masked(Sums):
         def batch(self, *args):
             ids, targets = super().batch(*args)
             return ids, torch.where(torch.tensor(self.calls > 10), -100, targets)
 
-    with pytest.raises(
-        FloatingPointError, match="The loss is nan at step .*lr=0.01 is probably too high"
-    ) as e:
-        textgen.fit(small_gpt(), Exploding(), steps=40, eval_rows=2, batch_size=2)
+    with pytest.raises(ValueError, match=r"^data has no target that counts in a batch of 2 x 8 ") as e:
+        textgen.fit(small_gpt(), Masked(), steps=40, eval_rows=2, batch_size=2)
     assert one_sentence(e.value)
 
 

@@ -8,6 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from .files import download
 from .identity import Identified
+from .inputs import as_text
 from .pieces import sample, watched
 from .windows import Windows, rows_of
 
@@ -211,8 +212,3 @@ def shakespeare(tokenizer="char", timeout: float = 10) -> Windows:
     """
     works = "Storyworld, pocket-gpt and textgen.corpus.text_file on a file of your own work without it"
     return text_file(download(SHAKESPEARE, "shakespeare.txt", SHAKESPEARE_SHA256, works, timeout), tokenizer)
-
-
-def as_text(text) -> str:
-    """Return a story's or document's text, and a string as it is."""
-    return text if isinstance(text, str) else text.text

@@ -17,6 +17,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from .files import read_parsed, write_atomically
+from .inputs import each_text, well_formed
 from .pieces import groups, interruptible, pieces, short_words
 
 END = "<|endoftext|>"  # starts a document, ends it, and fills the rest of a row
@@ -66,17 +67,16 @@ class Tokenizer:
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
         )
-        texts = short_words([texts] if isinstance(texts, str) else texts)
+        texts = short_words(each_text("texts", texts))
         interruptible(lambda texts: backend.train_from_iterator(texts, trainer), texts)
         return cls._finished(backend, specials)
 
     @classmethod
     def _by_pieces(cls, texts, pattern: str, unk: bool, specials: Sequence[str]) -> "Tokenizer":
-        texts = [texts] if isinstance(texts, str) else texts
         specials = list(dict.fromkeys([END, *([UNKNOWN] if unk else []), *specials]))
         splitter = pre_tokenizers.Split(tokenizers.Regex(pattern), behavior="isolated")
         letters, found = pattern == ONE_CHARACTER, set()
-        for piece in (piece for text in texts for piece in pieces(text)):
+        for piece in (piece for text in each_text("texts", texts) for piece in pieces(text)):
             found.update(piece if letters else (token for token, _ in splitter.pre_tokenize_str(piece)))
         vocab = {token: i for i, token in enumerate([*specials, *sorted(found - set(specials))])}
         backend = tokenizers.Tokenizer(models.WordLevel(vocab, unk_token=UNKNOWN))
@@ -107,7 +107,7 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """``encode`` for many texts at once, on several threads; long ones in pieces, which need little memory."""
-        texts = list(texts)
+        texts = [well_formed("text", text) for text in texts]
         rows: list[list[int]] = [[] for _ in texts]
         for group in groups((row, piece) for row, text in enumerate(texts) for piece in pieces(text)):
             some = [piece for _, piece in group]
