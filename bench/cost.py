@@ -3,7 +3,7 @@
     python bench/cost.py '{"n_layer": 4, "n_embd": 128, "block_size": 256, "batch_size": 16, "steps": 3, "threads": 1}'
     python bench/cost.py '{"text": "my-text.txt", "tokenizer": "char"}'
 
-`cpu.py` calls it; it prints JSON.
+`cpu.py` and `text_file.py` call it; it prints JSON.
 """
 
 import json

@@ -239,6 +239,22 @@ def test_costs_are_measured_in_processes_of_their_own(bench):
     assert all(one["seconds"] > 0 and one["megabytes"] >= 0 for one in (small, block, *texts))
 
 
+def test_a_text_is_read_at_every_length_with_every_tokenizer(capsys):
+    import text_file
+
+    text_file.main(["--megabytes", "0.02", "0.04", "--tokenizers", "char", "--kinds", "stories", "word"])
+    *_, record = said = capsys.readouterr().out.splitlines()
+    found = json.loads(record)["text_file"]
+    assert [(one["kind"], one["characters"]) for one in found] == [
+        (kind, n) for kind in ("stories", "word") for n in (20_000, 40_000)
+    ]
+    assert all(one["seconds"] > 0 and one["megabytes"] >= 0 for one in found)
+    head = next(i for i, line in enumerate(said) if line.startswith("text "))
+    assert [line.split()[:3] for line in said[head + 1 : head + 5]] == [
+        [kind, "char", size] for kind in ("stories", "word") for size in ("0.02", "0.04")
+    ]
+
+
 def test_peak_memory_is_what_was_in_use_at_once():
     import numpy as np
 

@@ -2,13 +2,18 @@
 
 import hashlib
 import http.server
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from textgen import corpus, files
+from textgen import corpus, files, pieces
 from textgen.tokenizer import Tokenizer
 
 TEXTS = ["Ada has a red hat.", "Bob sat.", "The hat of Ada was red, and Bob liked it."]
@@ -97,7 +102,7 @@ def written(tmp_path):
 def test_windows_come_from_the_text_and_predict_the_next_token(written, kind):
     path, text = written
     data = corpus.text_file(path, kind)
-    cut = len(text) * 9 // 10
+    cut = len(text) * 9 // 10 if kind != "word" else len(data.texts["train"][0])
     assert data.texts == {"train": [text[:cut]], "valid": [text[cut:]]}
     for split in ("train", "valid"):
         ids, targets = data.batch(split, 5, 16, seeded())
@@ -109,15 +114,123 @@ def test_windows_come_from_the_text_and_predict_the_next_token(written, kind):
             assert len(window) >= 16 and window in data.texts[split][0]
 
 
+@pytest.mark.parametrize("cut", [*range(36, 52)])
+def test_words_are_cut_before_their_space_and_all_known(tmp_path, cut):
+    text = "Ada saw the river and then a hippopotamus in it, and a hippopotamus saw Ada."
+    text = text[: cut * 10 // 9]
+    path = tmp_path / "zoo.txt"
+    path.write_text(text)
+    data = corpus.text_file(path, "word")
+    (train,), (valid,) = data.texts.values()
+    assert train + valid == text and valid[0] == " " and len(train) > len(text) // 2
+    for words in (text, " hippopotamus"[: len(text) - 28]):
+        assert data.tokenizer.decode(data.tokenizer.encode(words)) == words
+
+
 @pytest.mark.parametrize("kind", ["char", "word", "bpe"])
-def test_reading_line_by_line_changes_no_token(kind):
-    text = "\n\n  One, two.\n\nThree \n\n\n four's\t\n five \n\u00a0\n\nsix\n" * 20
+def test_reading_in_pieces_changes_no_token(kind, monkeypatch):
+    text = "\n\n  One, two.\n\nThree \n\n\n four's\t\n five <|endoftext|>\n \u00a0\n\nsix seven, eight\n" * 20
     tokenizer = getattr(Tokenizer, kind)([text])
-    assert "".join(corpus.lines(text)) == text and len(corpus.lines(text)) > 30
-    assert [i for row in tokenizer.encode_batch(corpus.lines(text)) for i in row] == tokenizer.encode(text)
-    data = corpus.Windows({"train": [text], "valid": [text]}, tokenizer, "lines")
-    _, targets = data.batch("train", 1, len(tokenizer.encode(text)), seeded())
-    assert targets[0, 1:].tolist() == tokenizer.encode(text)[1:]
+    whole = tokenizer.encode(text)
+    for size in (60, 24):  # lines fit into the first, words into the second
+        monkeypatch.setattr(pieces, "PIECE", size)
+        monkeypatch.setattr(pieces, "GROUP", 100)
+        found = list(pieces.pieces(text))
+        assert "".join(found) == text and len(found) > len(text) // size and max(map(len, found)) <= size
+        if size == 60:
+            assert tokenizer.encode(text) == whole
+            data = corpus.Windows({"train": [text], "valid": [text]}, tokenizer, "lines")
+            _, targets = data.batch("train", 1, len(whole), seeded())
+            assert targets[0, 1:].tolist() == whole[1:]
+        again = getattr(Tokenizer, kind)([text])
+        assert again.decode(again.encode(text)) == text.replace("<|endoftext|>", "")
+
+
+@pytest.mark.parametrize("kind", ["char", "bpe"])
+def test_a_text_is_kept_in_two_bytes_a_token_and_read_with_little_memory(tmp_path, kind):
+    path = tmp_path / "long.txt"
+    path.write_text("".join(f"Line {i}: the hat is {'red' if i % 3 else 'blue'}.\n" for i in range(30_000)))
+    code = f"import cost, json; print(json.dumps(cost.reading({str(path)!r}, {kind!r})))"
+    folders = [str(Path(corpus.__file__).parents[1]), str(Path(__file__).parents[1] / "bench")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    found = json.loads(run.stdout)
+    assert found["characters"] > 8e5 and found["megabytes"] * 1e6 < 40e6 + 16 * found["characters"]
+    assert corpus.text_file(path, kind)._rows["train"].dtype == torch.int16
+
+
+def test_a_large_vocabulary_has_larger_tokens(tokenizer):
+    many = Tokenizer.char([chr(i) for i in range(0x4E00, 0x4E00 + 40_000) if not 0xD800 <= i < 0xE000])
+    text = "".join(chr(i) for i in range(0x4E00 + 33_000, 0x4E00 + 33_100))
+    data = corpus.Windows({"train": [text], "valid": [text]}, many, "many")
+    assert data._rows["train"].dtype == torch.int32
+    ids, targets = data.batch("train", 2, 50, seeded())
+    assert ids.dtype == targets.dtype == torch.int64 and many.decode(targets[0, 1:].tolist()) in text
+
+
+def test_byte_pairs_are_learnt_from_a_sample_of_a_long_text(monkeypatch):
+    text = "".join(f"line {i}\n" for i in range(5000))
+    assert "".join(pieces.sample(text)) == text
+    monkeypatch.setattr(pieces, "SAMPLE", len(text) // 4)
+    monkeypatch.setattr(pieces, "PIECE", 400)
+    some = pieces.sample(text)
+    assert all(piece in text for piece in some)
+    assert (
+        0.2 < sum(map(len, some)) / len(text) < 0.3
+        and "line 49" in some[-1]
+        and "line 400\n" in "".join(some)
+    )
+
+
+def test_a_bar_shows_what_takes_long_to_someone_who_watches(written, monkeypatch):
+    bars = []
+
+    class Bar:
+        def __init__(self, total, **options):
+            self.total, self.done, self.options = total, 0, options
+            bars.append(self)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def update(self, n):
+            self.done += n
+
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    corpus.text_file(written[0], "word")
+    n = len(written[1])
+    assert [bar.done for bar in bars] == [bar.total for bar in bars] and sum(
+        bar.total for bar in bars
+    ) == 2 * n
+    assert all(bar.options["delay"] == 1 and bar.options["disable"] for bar in bars)  # nobody watches a test
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    corpus.text_file(written[0], "bpe")
+    assert not bars[-1].options["disable"]
+
+
+def test_a_checksum_knows_every_row(tokenizer):
+    rows = TEXTS * 3
+    changed = [*rows[:-1], rows[-1][:-2] + "d."]
+    pair, other = (
+        [("Ada has", " a red hat."), ("Bob", " sat.")],
+        [("Ada has", " a red hat."), ("Bob", " had.")],
+    )
+    labels = [(*pair[0], " it.", 0), (*pair[1], " it.", 1)]
+    makers = [
+        (lambda texts: corpus.stories(rows, texts, tokenizer), rows, changed),
+        (lambda texts: corpus.answers(texts, pair, tokenizer), pair, other),
+        (
+            lambda texts: corpus.pairs(texts, labels, tokenizer),
+            labels,
+            [labels[0], (*labels[1][:2], " at.", 1)],
+        ),
+        (lambda text: corpus.Windows({"train": text, "valid": TEXTS}, tokenizer, "x"), TEXTS[2:], TEXTS[:1]),
+    ]
+    for make, one, another in makers:
+        assert make(one).fingerprint == make(one).fingerprint != make(another).fingerprint
 
 
 def test_windows_reach_both_ends(tmp_path):
@@ -216,7 +329,7 @@ def server(monkeypatch, tmp_path):
 def test_shakespeare_comes_once_and_is_kept(server):
     data = corpus.shakespeare()
     assert "".join(data.texts["train"] + data.texts["valid"]).encode() == PLAY
-    assert corpus.shakespeare(tokenizer="word").texts == data.texts
+    assert corpus.shakespeare(tokenizer="bpe").texts == data.texts
     assert server.asked == 1
     assert [path.name for path in files.cache_folder().iterdir()] == ["shakespeare.txt"]
 

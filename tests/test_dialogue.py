@@ -155,7 +155,7 @@ def test_settings_out_of_range_and_another_tokenizer_are_refused():
     for wrong, words in (
         ({"temperature": -1}, "temperature must be"),
         ({"top_p": 2}, "top_p must be"),
-        ({"max_new_tokens": 0}, "max_new_tokens must be at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be a whole number from 1 to 1,000,000, not 0"),
     ):
         with pytest.raises(ValueError, match=words):
             textgen.reply(model, tokenizer, said("Hi"), **({"max_new_tokens": 5} | wrong))

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from textgen import doctor
+from matplotlib import font_manager
+from textgen import doctor, recorded
+from textgen.page import live_widget
 
 ROOT = Path(__file__).parents[1]
 HEALTHY = {
@@ -22,6 +24,9 @@ HEALTHY = {
     "memory": doctor.Finding("memory", "8 GiB free"),
     "disk": doctor.Finding("disk", "9 GiB free"),
     "weights": doctor.Finding("weights", "pocket-gpt"),
+    "results": doctor.Finding("results", "11 records"),
+    "fonts": doctor.Finding("fonts", "DejaVu Sans"),
+    "scripts": doctor.Finding("scripts", "23 files"),
     "network": doctor.Finding("network", "there"),
 }
 
@@ -44,7 +49,7 @@ def report(capsys):
 def test_a_healthy_machine(healthy, capsys):
     code, table, advice = report(capsys)
     assert code == 0
-    assert len(table) == 7 + len(doctor.NEEDED.split(","))
+    assert len(table) == 10 + len(doctor.NEEDED.split(","))
     assert all(line.split()[-3:] != [] and " ok " in line for line in table)
     assert advice == ["The chapters can run here."]
 
@@ -53,7 +58,8 @@ def test_this_machine_has_what_the_tests_have(capsys):
     code, table, advice = report(capsys)
     found = {finding.name: finding for finding in doctor.examine()}
     assert found["torch"].found == metadata.version("torch")
-    assert found["Python"].state == found["torch"].state == found["widgets"].state == "ok"
+    for name in ("Python", "torch", "widgets", "weights", "results", "fonts", "scripts"):
+        assert found[name].state == "ok", found[name]
     assert f"on {doctor.os.cpu_count()} cores" in found["device"].found
     assert float(found["memory"].found.split()[0]) > 0 and float(found["disk"].found.split()[0]) > 0
     assert len(table) == len(found)
@@ -143,7 +149,8 @@ def test_little_memory_little_disk_and_no_weights(monkeypatch, tmp_path):
 
 def test_the_weights_are_held_against_their_checksums(monkeypatch, tmp_path):
     assert doctor.weights().state == "ok"
-    assert doctor.weights().found == ", ".join(sorted(folder.name for folder in doctor.WEIGHTS.iterdir()))
+    shipped = sorted(folder.name for folder in doctor.WEIGHTS.iterdir())
+    assert doctor.weights().found == ", ".join(shipped) and sorted(doctor.MODELS) == shipped
     monkeypatch.setattr(doctor, "WEIGHTS", shutil.copytree(doctor.WEIGHTS, tmp_path / "weights"))
     config = doctor.WEIGHTS / "pocket-gpt/config.json"
     whole = config.read_bytes()
@@ -157,6 +164,55 @@ def test_the_weights_are_held_against_their_checksums(monkeypatch, tmp_path):
     config.write_bytes(whole)
     (doctor.WEIGHTS / "translator/model.safetensors").unlink()
     assert "translator/model.safetensors is missing: clone" in doctor.weights().advice
+    shutil.rmtree(doctor.WEIGHTS / "translator")
+    assert doctor.weights().advice == f"translator's weights are missing: {doctor.AGAIN}."
+
+
+def test_every_record_is_read(monkeypatch, tmp_path):
+    assert doctor.results().found == f"{len(list(recorded.RESULTS.glob('*.json')))} records"
+    monkeypatch.setattr(recorded, "RESULTS", shutil.copytree(recorded.RESULTS, tmp_path / "results"))
+    ladder = recorded.RESULTS / "ladder.json"
+    ladder.write_bytes(ladder.read_bytes()[:-100])
+    damaged = doctor.results()
+    assert (damaged.state, damaged.found) == ("problem", "damaged")
+    assert damaged.advice.startswith(f"{ladder} is truncated or altered (")
+    assert damaged.advice.endswith(f"): {doctor.AGAIN}.")
+    with pytest.raises(ValueError, match=r"ladder\.json is truncated or altered .*\.$"):
+        recorded.results("ladder")
+    shutil.rmtree(recorded.RESULTS)
+    assert doctor.results().advice == f"The recorded figures are missing: {doctor.AGAIN}."
+
+
+def test_every_script_is_there_and_whole(monkeypatch, tmp_path):
+    there = [path for path in live_widget.HERE.rglob("*") if path.suffix in (".js", ".css")]
+    assert doctor.scripts().found == f"{len(there)} files"  # none is forgotten
+    monkeypatch.setattr(live_widget, "HERE", shutil.copytree(live_widget.HERE, tmp_path / "page"))
+    part = live_widget.HERE / "live/run.js"
+    part.write_text(part.read_text(encoding="utf-8")[:1000].rstrip(), encoding="utf-8")
+    assert doctor.scripts() == doctor.Finding(
+        "scripts", "damaged", False, f"{part} is damaged: {doctor.AGAIN}."
+    )
+    part.unlink()
+    assert doctor.scripts().advice == f"{part} is missing: {doctor.AGAIN}."
+
+
+@pytest.mark.parametrize("damage", ["unknown", "gone", "cut"])
+def test_the_font_of_the_figures_is_read(monkeypatch, tmp_path, damage):
+    assert doctor.fonts() == doctor.Finding("fonts", "DejaVu Sans")
+
+    def find(family, fallback_to_default):
+        assert (family, fallback_to_default) == ("DejaVu Sans", False)
+        if damage == "unknown":
+            raise ValueError("Failed to find font DejaVu Sans")
+        return str(tmp_path / "font.ttf")
+
+    if damage == "cut":
+        (tmp_path / "font.ttf").write_bytes(b"no font")
+    monkeypatch.setattr(font_manager, "findfont", find)
+    finding = doctor.fonts()
+    assert (finding.state, finding.found) == ("note", "missing")
+    assert finding.advice.startswith("The font DejaVu Sans cannot be read: delete ")
+    assert finding.advice.endswith(" and run pip install --force-reinstall matplotlib.")
 
 
 def test_a_gpu_is_named(monkeypatch):

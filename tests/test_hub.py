@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -125,10 +126,16 @@ def test_gpt2_comes_from_the_hub_and_is_checked(folder, monkeypatch):
     model, tokenizer = textgen.load("gpt2")
     assert model.config.n_embd == 16 and len(tokenizer) == model.config.vocab_size
     assert asked == [(hub.GPT2, file, hub.REVISION) for file in hub.FILES]
+    mend = f'delete the folder {folder.parents[1]}, then load("gpt2") fetches it again'
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ValueError) as error:
+        textgen.load("gpt2")
+    assert one_sentence(error).startswith(f"{folder}/config.json is truncated") and mend in str(error.value)
     monkeypatch.setattr(hub, "GPT2_WEIGHTS", "0" * 64)
     with pytest.raises(ValueError) as error:
         textgen.load("gpt2")
-    assert "SHA-256" in one_sentence(error)
+    weights = f"{folder}/model.safetensors is truncated or altered (its SHA-256 is not as recorded)"
+    assert one_sentence(error) == f"{weights}: {mend}."
 
 
 def test_without_the_hub_it_says_soon_what_still_works(tmp_path):
@@ -166,6 +173,46 @@ def test_a_cached_gpt2_needs_no_network(folder, tmp_path):
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False
     )
     assert out.stdout.strip() == "16", out.stderr
+
+
+def test_a_damaged_cache_is_whole_again_once_its_folder_is_deleted(folder, tmp_path, monkeypatch):
+    """The hub's layout: a file of a snapshot is a link to its bytes, so that deleting the file alone mends nothing."""
+    cache = tmp_path / "models--openai-community--gpt2"
+    snapshot, blobs = cache / "snapshots" / hub.REVISION, cache / "blobs"
+
+    def download(repo, file, **_):
+        snapshot.mkdir(parents=True, exist_ok=True)
+        blobs.mkdir(exist_ok=True)
+        if not (blobs / file).exists():
+            shutil.copy(folder / file, blobs / file)
+        if not (snapshot / file).exists():
+            (snapshot / file).symlink_to(blobs / file)
+        return str(snapshot / file)
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda _, file, **__: str(snapshot / file))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(hub, "GPT2_WEIGHTS", sha256(folder / "model.safetensors"))
+    assert textgen.load("gpt2")
+    for file in hub.FILES:
+        whole = (blobs / file).read_bytes()
+        (blobs / file).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ValueError) as error:
+            textgen.load("gpt2")
+        assert file in one_sentence(error)
+        (named,) = re.findall(r"delete the folder (\S+), then", str(error.value))
+        assert Path(named) == cache
+        shutil.rmtree(named)
+        assert textgen.load("gpt2")
+
+
+def test_a_pointer_of_git_lfs_is_told_from_damage(folder):
+    point = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+    (folder / "model.safetensors").write_text(point)
+    with pytest.raises(ValueError) as error:
+        textgen.load(folder)
+    assert one_sentence(error) == (
+        f"{folder}/model.safetensors is a pointer of Git LFS, not the file itself; run git lfs pull there."
+    )
 
 
 def test_pocket_gpt_ships_with_the_course():

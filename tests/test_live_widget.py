@@ -20,7 +20,7 @@ import torch
 from conftest import need
 from safetensors import safe_open
 from safetensors.torch import load as load_tensors
-from textgen import hub, storyworld
+from textgen import hub, inputs, storyworld
 from textgen.page import chat_widget, live_widget, pack
 from textgen.sample import filter_logits, sample, uniforms
 from textgen.tokenizer import Tokenizer
@@ -42,6 +42,8 @@ SETTINGS = [
     {"temperature": 1.0, "top_p": 0.8, "seed": 123},
 ]
 SLIDING = [("Once there was a quiet owl.", 400), ("Ada had a red kite. " * 60, 150)]
+HALVES = ["Once \ud83d there", "\udc00\ud83d"]
+EXTREME = [1e-308, 5e-324, 9.9e-7, 1e-6, 1e300, 1e308]
 HARNESS = """
 import fs from "node:fs";
 import * as G from "./joined.mjs";
@@ -75,6 +77,14 @@ const answer = {
   decoded: ask.ids.map((ids) => t.decode(ids)),
   pieces: ask.strings.map((text) => t.pieces(t.encode(text)).join("")),
 };
+const refused = (call) => {
+  try { call(); } catch ({ message }) { return message; }
+};
+const numbers = [NaN, Infinity].map((number) => Float64Array.of(1, number, 2));
+answer.damaged = [...numbers, Float64Array.of(-Infinity, -Infinity)].flatMap((logits) =>
+  [0, 1, 1e308].map((temperature) => refused(() => G.filtered(logits, { temperature }))));
+answer.half = ask.halves.map((text) => refused(() => t.encode(text)));
+answer.extreme = ask.temperatures.map((temperature) => G.generate(gpt, "Once", { ...ask.extreme, temperature }, shared));
 delete globalThis.WebAssembly;
 answer.without = G.generate(new G.GPT(bytes("pocket"), G.simd), ...ask.texts[0]);
 fs.writeFileSync("answer.json", JSON.stringify(answer));
@@ -179,6 +189,9 @@ def question(pocket):
         "streams": [0, 1, 42, 2**32 - 1],
         "seeds": [0, 1, 42, 2**31, 2**32 - 1, 2**32 + 5],
         "strings": fuzzed(2000),
+        "halves": HALVES,
+        "temperatures": EXTREME,
+        "extreme": {"max_new_tokens": 12, "seed": live_widget.plain(seed=2**60 + 5)["seed"], "stop": False},
         "ids": [[r.randrange(len(tokenizer)) for _ in range(r.randint(0, 12))] for _ in range(500)],
     }
 
@@ -278,6 +291,21 @@ def test_each_row_of_a_call_draws_from_the_stream_of_python(question, answer, po
     prompt = question["texts"][0][0]
     assert answer["rows"] == textgen.generate(*pocket, [prompt] * 3, 60, seed=5)
     assert len(set(answer["rows"])) == 3
+
+
+def test_what_python_refuses_javascript_refuses_in_the_same_words(answer, pocket):
+    assert answer["damaged"] == [inputs.DAMAGED] * 9
+    for text, said in zip(HALVES, answer["half"], strict=True):
+        with pytest.raises(ValueError) as error:
+            pocket[1].encode(text)
+        assert said == str(error.value)
+
+
+def test_extreme_temperatures_and_seeds_beyond_a_double_write_what_generate_writes(question, answer, pocket):
+    settings = question["extreme"] | {"seed": 2**60 + 5}
+    texts = [textgen.generate(*pocket, "Once", **settings, temperature=t) for t in EXTREME]
+    assert answer["extreme"] == texts
+    assert texts[0] == texts[2] == textgen.generate(*pocket, "Once", **settings, temperature=0)
 
 
 def test_tokens_are_those_of_tokenizers(question, answer, pocket):

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import random
+import re
 
 import pytest
 import safetensors.torch
@@ -322,7 +323,8 @@ def test_an_interrupted_save_leaves_the_old_files(tmp_path, monkeypatch, moment)
 
 def change_config(folder, **settings):
     path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    settings = json.loads(path.read_text()) | settings
+    path.write_text(json.dumps({name: value for name, value in settings.items() if value is not ...}))
 
 
 def change_weights(folder, change):
@@ -337,6 +339,11 @@ def cut(path, keep):
     path.write_bytes(content[: int(len(content) * keep)])
 
 
+def point(path):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n")
+
+
+POINTER = "is a pointer of Git LFS, not the file itself; run git lfs pull there"
 DAMAGE = {
     "no config": (lambda f: (f / "config.json").unlink(), FileNotFoundError, "config.json"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), FileNotFoundError, "model.safetensors"),
@@ -348,12 +355,46 @@ DAMAGE = {
     "a tensor less": (
         lambda f: change_weights(f, lambda t: t.pop("transformer.h.0.ln_1.bias")),
         ValueError,
-        "h.0.ln_1.bias",
+        "model.safetensors lacks transformer.h.0.ln_1.bias, but its config.json asks for the shape (128,)",
+    ),
+    "another architecture's tensors": (
+        lambda f: change_weights(f, lambda t: [t.update({"model.norm": t.pop(name)}) for name in list(t)]),
+        ValueError,
+        "model.safetensors lacks h.0.attn.c_attn.bias",  # where no name begins with transformer.
     ),
     "a tensor more": (
         lambda f: change_weights(f, lambda t: t.update(more=torch.ones(2))),
         ValueError,
-        "more",
+        "model.safetensors has more in the shape (2,), but its config.json has no place for it",
+    ),
+    "another width": (
+        lambda f: change_weights(
+            f, lambda t: t.update({"transformer.h.1.mlp.c_fc.weight": torch.ones(128, 9)})
+        ),
+        ValueError,
+        "has transformer.h.1.mlp.c_fc.weight in the shape (128, 9), but its config.json asks for the shape (128, 512)",
+    ),
+    "a pickle": (
+        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+        FileNotFoundError,
+        "but pytorch_model.bin, a pickle, which could run any code when it is opened; with transformers, GPT2LMHead",
+    ),
+    "pieces": (
+        lambda f: (f / "model.safetensors").rename(f / "model-00001-of-00002.safetensors"),
+        FileNotFoundError,
+        "but model-00001-of-00002.safetensors, one of several pieces; with transformers, GPT2LMHeadModel.from_pre",
+    ),
+    "weights a pointer": (lambda f: point(f / "model.safetensors"), ValueError, POINTER),
+    "config a pointer": (lambda f: point(f / "config.json"), ValueError, POINTER),
+    "no n_positions": (
+        lambda f: change_config(f, n_positions=...),
+        ValueError,
+        "config.json has no n_positions, which must be a number",
+    ),
+    "n_positions in words": (
+        lambda f: change_config(f, n_positions="many"),
+        ValueError,
+        "config.json says n_positions = 'many', but that must be a number",
     ),
     "a layer fewer": (lambda f: change_config(f, n_layer=3), ValueError, "h.3."),
     "other shape": (lambda f: change_config(f, vocab_size=20), ValueError, "wte.weight"),
@@ -373,6 +414,20 @@ def test_a_damaged_folder_is_refused_in_one_sentence(tmp_path, damage):
     with pytest.raises(kind) as error:
         GPT.from_pretrained(tmp_path)
     assert word in one_sentence(error)
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_the_advice_for_pickles_and_pieces_helps(tmp_path, pieces, monkeypatch):
+    theirs = GPT2LMHeadModel(GPT2Config(vocab_size=19, n_positions=8, n_layer=1, n_head=1, n_embd=4))
+    theirs.save_pretrained(tmp_path, max_shard_size=500 if pieces else "5GB")
+    if not pieces:
+        (tmp_path / "model.safetensors").unlink()
+        torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(FileNotFoundError) as error:
+        GPT.from_pretrained(tmp_path)
+    (call,) = re.findall(r"GPT2LMHeadModel\..*\)(?= writes)", one_sentence(error))
+    exec(call, {"GPT2LMHeadModel": GPT2LMHeadModel, "a_new_folder": tmp_path / "new"})  # noqa: S102
+    assert torch.equal(GPT.from_pretrained(tmp_path / "new").wte.weight, theirs.transformer.wte.weight)
 
 
 def test_tanh_gelu_is_the_one_of_gpt2():

@@ -1,7 +1,9 @@
 """Text goes in and comes back whole, here and in ``transformers``."""
 
+import _thread
 import json
 import random
+import time
 
 import pytest
 import tokenizers
@@ -58,6 +60,59 @@ def test_bpe_gives_back_any_unicode(seed):
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
+@pytest.mark.parametrize("letters", ["acgt", " ", "-", "日本語中文"])
+def test_one_word_of_a_long_text_is_linear_in_time(letters):
+    def seconds(n):
+        text = "".join(random.Random(n).choices(letters, k=n))
+        start = time.process_time()
+        tokenizer = Tokenizer.bpe(text, vocab_size=300)
+        ids = tokenizer.encode(text)
+        used = time.process_time() - start
+        assert tokenizer.decode(ids) == text
+        return used
+
+    seconds(1000)
+    assert seconds(80_000) < 4 * 8 * max(seconds(10_000), 0.01)  # the square would be 64 times
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_text_longer_than_a_piece_comes_back_whole(kind):
+    texts = ["hippopotamus" * 2000, " ".join(TEXTS * 200), "\n".join(TEXTS * 200)]
+    tokenizer = MAKERS[kind]([*TEXTS, *texts])
+    for text in texts:
+        ids = tokenizer.encode(text)
+        assert tokenizer.decode(ids) == text
+        assert tokenizer.encode_batch([TEXTS[0], text, ""]) == [tokenizer.encode(TEXTS[0]), ids, []]
+
+
+@pytest.mark.parametrize("unk", [False, True])
+def test_letters_looked_up_are_those_of_the_backend(unk):
+    tokenizer = Tokenizer.char(TEXTS, unk=unk, specials=["<|story|>", "<|storyteller|>"])
+    text = (
+        "<|story|>Once<|storyteller|><|endoftext|> <|stor a fox.<|unk|>"
+        if unk
+        else "<|story|>Once <|endoftext|>a fox."
+    )
+    text += "日本" if unk else ""
+    assert tokenizer.encode(text) == tokenizer.backend.encode(text, add_special_tokens=False).ids
+
+
+def test_learning_byte_pairs_can_be_interrupted():
+    def texts():
+        for _ in range(30):
+            yield "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=8000))
+        _thread.interrupt_main()
+        while True:
+            time.sleep(0.001)
+            yield "and so on, for ever"
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Tokenizer.bpe(texts())
+    assert time.monotonic() - start < 30  # it would not come back at all
+    assert len(Tokenizer.bpe(TEXTS, vocab_size=300)) == 300  # which waits where the other still learns
+
+
 def test_special_tokens():
     specials = [f"<|{kind}|>" for kind in storyworld.KINDS]
     tokenizer = Tokenizer.bpe(TEXTS, specials=specials)
@@ -105,6 +160,33 @@ def test_unknown_pieces_are_named_in_one_sentence(make, text, named):
     message = str(error.value)
     assert all(piece in message for piece in named)
     assert message.endswith("unk=True.") and "\n" not in message and ". " not in message
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_half_a_character_and_what_is_no_text_are_named(kind):
+    tokenizer = MAKERS[kind](TEXTS)
+    half = (
+        r"^text holds '\\udc00', half of a character \(a lone surrogate\): leave it out, or write the whole"
+    )
+    with pytest.raises(ValueError, match=half):
+        tokenizer.encode("Once \udc00")
+    with pytest.raises(ValueError, match=half):
+        tokenizer.encode_batch([TEXTS[0], "\udc00"])
+    with pytest.raises(TypeError, match=r"^text must be a text, not 3\.$"):
+        tokenizer.encode(3)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_no_tokenizer_is_learnt_from_half_a_character_or_what_is_no_text(kind):
+    for texts in ("Once \ud83d", [*TEXTS, "\ud83d"], iter(["\ud83d", *TEXTS])):
+        with pytest.raises(
+            ValueError, match=r"^texts holds '\\ud83d', half of a character \(a lone surrog"
+        ) as e:
+            MAKERS[kind](texts)
+        assert ". " not in str(e.value) and "\n" not in str(e.value)
+    for texts in (3, [*TEXTS, 3], None):
+        with pytest.raises(TypeError, match=r"^texts must be a text, not (3|None)\.$"):
+            MAKERS[kind](texts)
 
 
 @pytest.mark.parametrize("make", [Tokenizer.char, Tokenizer.word])

@@ -9,15 +9,30 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import textgen
 import torch
-from textgen import GPT, LSTM, Bigram, BigramConfig, GPTConfig, LSTMConfig, WindowMLP, WindowMLPConfig, train
+from textgen import (
+    GPT,
+    LSTM,
+    Bigram,
+    BigramConfig,
+    GPTConfig,
+    LSTMConfig,
+    WindowMLP,
+    WindowMLPConfig,
+    corpus,
+    optimizers,
+    train,
+)
 from textgen.checkpoint import FILE
 from textgen.gpt import SoftPrompt
+from textgen.tokenizer import Tokenizer
 
 BOOK = Path(textgen.__file__).parents[1]
+TEXTS = ["Ada has a red hat.", "Bob sat.", "The hat of Ada was red."]
 
 
 class Sums:
@@ -140,32 +155,153 @@ def test_a_save_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch, one_t
     assert losses(textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)) == losses(whole)
 
 
-def test_a_checkpoint_of_something_else_is_not_continued(tmp_path):
+def stories(texts=TEXTS, valid=TEXTS, **specials):
+    return corpus.stories(texts, valid, Tokenizer.char([*TEXTS, "xyz"], **specials))
+
+
+def gpt(**changed):
+    torch.manual_seed(changed.pop("seed", 0))
+    model = GPT(
+        GPTConfig(**{"vocab_size": 40, "block_size": 32, "n_layer": 1, "n_head": 4, "n_embd": 16} | changed)
+    )
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"steps": 5}, "steps=4, not 5"),
+        ({"batch_size": 3}, "batch_size=2, not 3"),
+        ({"lr": 0.1}, "lr=0.01, not 0.1"),
+        ({"muon_lr": 0}, "muon_lr=0.03, not 0"),
+        ({"weight_decay": 0.2}, "weight_decay=0.1, not 0.2"),
+        ({"seed": 1}, "seed=0, not 1"),
+        ({"eval_rows": 3}, "eval_rows=2, not 3"),
+        ({"block_size": 24}, "block_size=32, not 24"),
+        ({"model": gpt(n_head=1)}, r"config.n_head=4, not 1: name another folder"),
+        ({"model": gpt(dropout=0.5)}, r"config.dropout=0.0, not 0.5"),
+        ({"model": gpt(n_layer=2)}, r"config.n_layer=1, not 2"),
+        ({"model": Bigram(BigramConfig(vocab_size=40, block_size=32))}, "model='GPT', not 'Bigram'"),
+        ({"model": gpt(seed=1)}, r"first weights='\w{12}', not '\w{12}': make the model anew"),
+        ({"data": stories([*TEXTS[:-1], TEXTS[-1][:-2] + "x."])}, r"data='\w{12}', not '\w{12}': name"),
+        ({"data": stories(valid=TEXTS[:-1])}, "data="),
+        ({"data": stories(unk=True)}, "tokenizer='.* tokens .*', not '.* tokens .*'; data="),
+        ({"data": Sums()}, "data="),
+    ],
+)
+def test_another_run_is_refused_with_what_differs_and_both_values(tmp_path, change, says):
+    run = {"steps": 4, "batch_size": 2, "eval_rows": 2, "eval_every": 4}
+    textgen.fit(gpt(), stories(), checkpoint=tmp_path, **run)
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(ValueError, match=f"holds a run with .*{says}") as caught:
+        textgen.fit(**{"model": gpt(), "data": stories(), "checkpoint": tmp_path} | run | change)
+    assert one_sentence(caught.value) and (tmp_path / FILE).read_bytes() == before
+
+
+def test_another_optimizer_or_schedule_is_another_run(tmp_path, monkeypatch):
     textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
-    for change, says in [({"steps": 31}, "steps=30, not 31"), ({"lr": 0.1}, "lr=0.01, not 0.1")]:
-        with pytest.raises(ValueError, match=says) as caught:
-            textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **(RUN | change))
-        assert one_sentence(caught.value)
-    for model in (small_gpt(n_layer=2), Bigram(BigramConfig(vocab_size=10, block_size=8))):
-        with pytest.raises(ValueError, match="a model of another shape"):
-            textgen.fit(model, Sums(), checkpoint=tmp_path, **RUN)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "schedule", lambda step, steps: 1.0)
+        with pytest.raises(ValueError, match="schedule="):
+            textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
+    adamw = torch.optim.AdamW
+    monkeypatch.setattr(
+        torch.optim, "AdamW", lambda *args, betas, **more: adamw(*args, betas=(0.9, 0.99), **more)
+    )
+    with pytest.raises(ValueError, match=r"AdamW's betas=\[0.9, 0.95\], not \[0.9, 0.99\]"):
+        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
     with pytest.raises(ValueError, match="data="):
         textgen.fit(small_gpt(), OneBatch(), checkpoint=tmp_path, **RUN)
 
 
-@pytest.mark.parametrize("damage", ["cut", "foreign", "text"])
+class Parts:
+    """Data of parts that know themselves; its first batch is of the first part alone."""
+
+    def __init__(self, *groups, shares=(1.0, 1.0)):
+        self.groups, self.shares = list(groups), torch.tensor(shares)
+
+    def batch(self, *args):
+        return self.groups[0].batch(*args)
+
+
+def test_data_made_of_parts_are_known_by_all_of_them(tmp_path):
+    run = {"steps": 2, "batch_size": 2, "eval_rows": 2, "checkpoint": tmp_path}
+    history = textgen.fit(gpt(), Parts(stories(), stories()), **run)
+    assert textgen.fit(gpt(), Parts(stories(), stories()), **run) == history
+    for data in (Parts(stories(), stories(valid=TEXTS[:-1])), Parts(stories(), stories(), shares=(1.0, 2.0))):
+        with pytest.raises(ValueError, match=r"a run with data='\w{12}', not '\w{12}': name"):
+            textgen.fit(gpt(), data, **run)
+
+
+def test_a_layer_without_a_config_tells_its_settings(tmp_path):
+    def model(p):
+        torch.manual_seed(0)
+        net = small_gpt()
+        net.drop = torch.nn.Dropout(p)
+        return net
+
+    textgen.fit(model(0.1), Sums(), checkpoint=tmp_path, **RUN)
+    with pytest.raises(ValueError, match=r"a run with drop.p=0.1, not 0.3: name"):
+        textgen.fit(model(0.3), Sums(), checkpoint=tmp_path, **RUN)
+
+
+def test_an_interrupted_cell_goes_on_when_run_again_with_the_model_as_it_was_left(tmp_path, one_thread):
+    whole, model, stops = textgen.fit(small_gpt(), Sums(), **RUN), small_gpt(), iter([KeyboardInterrupt])
+
+    def stop(history):
+        if len(history.train) == 16 and (error := next(stops, None)):
+            raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        textgen.fit(model, Sums(), checkpoint=tmp_path, callback=stop, **RUN)
+    for _ in range(2):  # the second time it is done
+        assert losses(textgen.fit(model, Sums(), checkpoint=tmp_path, callback=stop, **RUN)) == losses(whole)
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    with pytest.raises(ValueError, match="first weights="):
+        textgen.fit(model, Sums(), checkpoint=tmp_path, **RUN)
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut", "foreign", "json", "text", "empty", "flipped", "folder", "missing"]
+)
 def test_a_checkpoint_that_cannot_be_read(tmp_path, damage):
     textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
     path = tmp_path / FILE
+    whole = path.read_bytes()
     if damage == "cut":
-        path.write_bytes(path.read_bytes()[:2000])
+        path.write_bytes(whole[:2000])
     elif damage == "foreign":
         safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"format": "pt"})
+    elif damage == "json":
+        safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"json": "{"})
+    elif damage == "flipped":  # one bit of one weight
+        path.write_bytes(whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:])
+    elif damage == "missing":
+        with safetensors.safe_open(path, framework="pt") as file:
+            some = {name: file.get_tensor(name) for name in list(file.keys())[1:]}
+            meta = file.metadata()
+        safetensors.torch.save_file(some, path, meta)
+    elif damage == "folder":
+        path.unlink()
+        path.mkdir()
     else:
-        path.write_text("no checkpoint")
+        path.write_text("no checkpoint" if damage == "text" else "")
     with pytest.raises(ValueError, match="cannot be read .*delete it to start afresh") as caught:
         textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **RUN)
     assert one_sentence(caught.value)
+
+
+def test_a_checkpoint_is_a_folder(tmp_path):
+    (tmp_path / "run.bin").write_text("mine")
+    with pytest.raises(ValueError, match=r"checkpoint must be a folder, but '.*run\.bin' is a file\.$"):
+        textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path / "run.bin", **RUN)
+
+
+def test_a_seed_of_numpys_is_the_same_seed(tmp_path):
+    run = RUN | {"steps": 4}
+    history = textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **run)
+    assert textgen.fit(small_gpt(), Sums(), checkpoint=tmp_path, **run | {"seed": np.int64(3)}) == history
 
 
 def test_fit_overfits_one_batch():
@@ -225,7 +361,7 @@ def test_the_learning_rate_rises_and_falls_to_zero():
 
 def test_weight_decay_spares_biases_and_norms():
     model = small_gpt()
-    (adamw,) = train.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"))
+    (adamw,) = optimizers.make_optimizers(model, 1e-3, 0.1, torch.device("cpu"))
     decayed, spared = adamw.param_groups
     assert decayed["weight_decay"] == 0.1 and spared["weight_decay"] == 0
     assert all(p.dim() == 2 for p in decayed["params"]) and all(p.dim() == 1 for p in spared["params"])
@@ -235,12 +371,12 @@ def test_weight_decay_spares_biases_and_norms():
 def test_muon_takes_the_matrices_between_embeddings_and_head_and_adamw_the_rest():
     def names_of(model):
         names = {id(p): name for name, p in model.named_parameters()}
-        return sorted(names[id(p)] for p in train.hidden_matrices(model))
+        return sorted(names[id(p)] for p in optimizers.hidden_matrices(model))
 
     model, cpu = small_gpt(n_layer=2), torch.device("cpu")
     parts = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
     assert names_of(model) == sorted(f"h.{i}.{part}.weight" for i in (0, 1) for part in parts)
-    adamw, muon = train.make_optimizers(model, 1e-3, 0.1, cpu, 2e-3)
+    adamw, muon = optimizers.make_optimizers(model, 1e-3, 0.1, cpu, 2e-3)
     (rest,), (inside,) = adamw.param_groups, muon.param_groups
     assert len(inside["params"]) + len(rest["params"]) == len(list(model.parameters()))
     assert (rest["highest"], rest["weight_decay"]) == (1e-3, 0)
@@ -249,7 +385,7 @@ def test_muon_takes_the_matrices_between_embeddings_and_head_and_adamw_the_rest(
     assert names_of(WindowMLP(WindowMLPConfig(vocab_size=10))) == ["hidden.weight"]
     soft = SoftPrompt(model, torch.tensor([1, 2]))  # freezes the model
     for other in (soft, Bigram(BigramConfig(vocab_size=10)), torch.nn.Linear(2, 3)):
-        assert not names_of(other) and len(train.make_optimizers(other, 1e-3, 0.1, cpu, 2e-3)) == 1
+        assert not names_of(other) and len(optimizers.make_optimizers(other, 1e-3, 0.1, cpu, 2e-3)) == 1
 
 
 def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one_thread):
@@ -270,9 +406,11 @@ def test_a_run_with_two_optimizers_goes_on_where_it_was_and_learns(tmp_path, one
 
 
 def test_large_models_learn_more_carefully():
-    assert train.default_lr(small_gpt()) == 0.01 and train.default_lr(small_gpt(), alone=True) == 0.004
+    assert (
+        optimizers.default_lr(small_gpt()) == 0.01 and optimizers.default_lr(small_gpt(), alone=True) == 0.004
+    )
     wide = torch.nn.Linear(2000, 2000, bias=False)  # four million parameters
-    assert train.default_lr(wide) == pytest.approx(0.005)
+    assert optimizers.default_lr(wide) == pytest.approx(0.005)
 
 
 def test_any_model_and_batch_of_the_contract_train():
@@ -328,6 +466,9 @@ def test_nothing_is_printed_where_nobody_watches(capfd):
         ({"lr": 0}, "lr must be a number above 0"),
         ({"lr": float("nan")}, "lr must be"),
         ({"muon_lr": -1}, "muon_lr must be a number of 0 or more"),
+        ({"muon_lr": 1e300}, "muon_lr must be a number of 0 or more and below a million"),
+        ({"weight_decay": "x"}, "weight_decay must be"),
+        ({"block_size": -1}, "block_size must be a whole number of 1 or more, not -1"),
         ({"device": "gpu"}, 'device must be "auto", "cpu", "cuda" or "mps", not \'gpu\''),
     ],
 )
@@ -369,15 +510,38 @@ def test_one_program_may_use_one_device_after_another():
 
 
 def test_a_loss_that_is_no_number_stops_the_run():
-    class Exploding(Sums):
+    model, says = small_gpt(), "The loss is nan at step 9: lr=0.01 is probably too high"
+
+    def explode(history):
+        if len(history.train) == 8:
+            model.wte.weight.data[:] = float("nan")
+
+    with pytest.raises(FloatingPointError, match=says) as e:
+        textgen.fit(model, Sums(), callback=explode, **RUN)
+    assert one_sentence(e.value)
+
+
+def test_held_out_rows_notice_the_last_step_too():
+    class Exploding(Sums):  # its last batch, the held-out one, comes when the last step is done
+        def batch(self, split, *args):
+            if split == "valid" and self.calls > 4:
+                model.wte.weight.data[:] = float("inf")
+            return super().batch(split, *args)
+
+    model = small_gpt()
+    with pytest.raises(FloatingPointError, match="The loss is nan at step 4: lr") as e:
+        textgen.fit(model, Exploding(), steps=4, eval_every=4, eval_rows=2, batch_size=2)
+    assert one_sentence(e.value)
+
+
+def test_rows_in_which_nothing_is_predicted_are_named_when_they_come():
+    class Masked(Sums):
         def batch(self, *args):
             ids, targets = super().batch(*args)
             return ids, torch.where(torch.tensor(self.calls > 10), -100, targets)
 
-    with pytest.raises(
-        FloatingPointError, match="The loss is nan at step .*lr=0.01 is probably too high"
-    ) as e:
-        textgen.fit(small_gpt(), Exploding(), steps=40, eval_rows=2, batch_size=2)
+    with pytest.raises(ValueError, match=r"^data has no target that counts in a batch of 2 x 8 ") as e:
+        textgen.fit(small_gpt(), Masked(), steps=40, eval_rows=2, batch_size=2)
     assert one_sentence(e.value)
 
 

@@ -1,6 +1,5 @@
 """Text as batches: stories by the row, and windows cut out of any text file."""
 
-import re
 import warnings
 from pathlib import Path
 
@@ -8,6 +7,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from .files import download
+from .identity import Identified
+from .inputs import as_text
+from .pieces import sample, watched
+from .windows import Windows, rows_of
 
 SHAKESPEARE = (  # 1.1 MB of plays, put together by Andrej Karpathy for char-rnn (2015)
     "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
@@ -16,7 +19,7 @@ SHAKESPEARE = (  # 1.1 MB of plays, put together by Andrej Karpathy for char-rnn
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
-class Stories:
+class Stories(Identified):
     """One text a row: given prefix, text, end token. Made by `stories`."""
 
     def __init__(self, texts: dict[str, list], tokenizer, kind: str):
@@ -55,7 +58,7 @@ class Stories:
         return rows[:, :-1], torch.where(counted, rows, -100)[:, 1:]
 
 
-class Answers:
+class Answers(Identified):
     """Exchanges as rows; the loss counts the answers, and what ends each. Made by `answers` and `dialogues`."""
 
     def __init__(self, exchanges: dict[str, list[list[tuple[str, str]]]], tokenizer):
@@ -86,7 +89,7 @@ class Answers:
         return pad_sequence(ids, True, self.tokenizer.bos)[:, :-1], pad_sequence(counted, True, -100)[:, 1:]
 
 
-class Pairs:
+class Pairs(Identified):
     """Comparisons: two continuations of one prompt, and which of them is the better one. Made by `pairs`."""
 
     def __init__(self, pairs: dict[str, list[tuple[str, str, str, int]]], tokenizer, kind: str):
@@ -115,32 +118,6 @@ class Pairs:
         texts = [text for row in some for text in row[1]]
         ids, mask = padded(contexts, texts, self.tokenizer.bos)
         return ids.unflatten(0, (-1, 2)), mask.unflatten(0, (-1, 2)), torch.tensor([row[2] for row in some])
-
-
-class Windows:
-    """Pieces of one long text, cut at random places. Made by `text_file`."""
-
-    def __init__(self, texts: dict[str, list], tokenizer, name: str):
-        """Tokenise both texts, {"train": [text], "valid": [text]}, once and for all; errors say `name`."""
-        self.texts, self.tokenizer, self.name = texts, tokenizer, name
-        self._rows = {split: torch.tensor(tokenizer.encode(rows[0])) for split, rows in self.texts.items()}
-
-    def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
-        """Draw `batch_size` windows of "train" or "valid" (the last tenth of the text).
-
-        Returns `(ids, targets)`, int64 tensors (B, `block_size`), by default 128. Each row starts with the start
-        token, as every prompt does; the token after it is not counted (-100), since it has no context to be predicted from.
-        Raises ValueError when that part of the text is shorter than a window.
-        """
-        tokens, block_size = rows_of(self._rows, split), block_size or 128
-        if len(tokens) < block_size:
-            what = f"The {split} part of {self.name!r} has {len(tokens)} tokens, below {block_size=}"
-            raise ValueError(f"{what}: take a longer text or a smaller block_size.")
-        starts = torch.randint(len(tokens) - block_size + 1, (batch_size, 1), generator=generator)
-        targets = tokens[starts + torch.arange(block_size)]
-        ids = torch.cat([torch.full_like(starts, self.tokenizer.bos), targets[:, :-1]], dim=1)
-        targets[:, 0] = -100
-        return ids, targets
 
 
 def stories(train: list, valid: list, tokenizer, kind: str = "story") -> Stories:
@@ -209,18 +186,22 @@ def text_file(path, tokenizer="char") -> Windows:
         hint = "save it as plain text with the encoding UTF-8"
         what = f"{str(path)!r} is not UTF-8 text (byte {error.start} is no part of it)"
         raise ValueError(f"{what}: {hint}.") from None
-    if not text.strip():
+    if not text or text.isspace():
         raise ValueError(f"{str(path)!r} is empty: give a text file with at least a few pages of text.")
     cut = len(text) * 9 // 10
+    if tokenizer == "word":  # a word is known whole or not at all: cut before it, and before its space
+        before = max(text.rfind(white, 0, cut + 1) for white in " \n\t")
+        cut = before if before > cut // 2 else cut
     texts = {"train": [text[:cut]], "valid": [text[cut:]]}
+    del text  # the parts hold it
     if isinstance(tokenizer, str):
         from textgen.tokenizer import Tokenizer
 
         if tokenizer not in ("char", "word", "bpe"):
             raise ValueError(f'tokenizer must be "char", "word", "bpe" or a tokenizer, not {tokenizer!r}.')
         # Characters and words must all be known; byte pairs are learnt from the training part alone.
-        learn_from = lines(text[:cut]) + (lines(text[cut:]) if tokenizer != "bpe" else [])
-        tokenizer = getattr(Tokenizer, tokenizer)(learn_from)
+        learn_from = sample(*texts["train"]) if tokenizer == "bpe" else texts["train"] + texts["valid"]
+        tokenizer = getattr(Tokenizer, tokenizer)(watched(learn_from, "learning tokens"))
     return Windows(texts, tokenizer, path.name)
 
 
@@ -231,20 +212,3 @@ def shakespeare(tokenizer="char", timeout: float = 10) -> Windows:
     """
     works = "Storyworld, pocket-gpt and textgen.corpus.text_file on a file of your own work without it"
     return text_file(download(SHAKESPEARE, "shakespeare.txt", SHAKESPEARE_SHA256, works, timeout), tokenizer)
-
-
-def lines(text: str) -> list[str]:
-    r"""Cut a text before "\n" where no white space precedes: no tokenizer joins across, and pieces take less memory."""
-    return re.split(r"(?<=\S)(?=\n)", text)
-
-
-def as_text(text) -> str:
-    """Return a story's or document's text, and a string as it is."""
-    return text if isinstance(text, str) else text.text
-
-
-def rows_of(rows: dict, split: str):
-    """Return `rows[split]`, or raise ValueError with the splits there are."""
-    if split not in rows:
-        raise ValueError(f'split must be "train" or "valid", not {split!r}.')
-    return rows[split]

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from reprlib import repr as short
 
+from .inputs import fits, whole
 from .models import LanguageModel
-from .sample import generate_ids
+from .sample import MOST, generate_ids
 from .tokenizer import Tokenizer
 
 ROLES = ("user", "assistant")
@@ -59,9 +60,8 @@ def reply(
     Raises ValueError for what ``chat_ids`` and ``generate`` refuse, where the last message is not the user's, and where
     it does not fit by itself.
     """
-    if len(tokenizer) > (size := model.config.vocab_size):
-        sizes = f"{len(tokenizer)} tokens, but the model has {size}"
-        raise ValueError(f"tokenizer has {sizes}; give the one that the model was trained with.")
+    fits(model, tokenizer)
+    max_new_tokens = whole("max_new_tokens", max_new_tokens, 1, MOST)
     ids, number = chat_ids(messages, tokenizer), len(messages) // 2
     if len(messages) % 2 == 0:
         came = "the last one is the assistant's" if messages else "there are none"
@@ -75,6 +75,6 @@ def reply(
             f"{len(ids)} tokens, and with max_new_tokens={max_new_tokens} the model's {limit} are not enough"
         )
         raise ValueError(f"The last message takes {sizes}: shorten it, or lower max_new_tokens.")
-    settings = (max_new_tokens, temperature, top_k, top_p, seed + number)
+    settings = (max_new_tokens, temperature, top_k, top_p, whole("seed", seed) + number)
     (written,) = generate_ids(model, [ids], *settings, end=tokenizer.bos)
     return tokenizer.decode(written).removeprefix(" ")

@@ -22,6 +22,13 @@ NEEDED = """accelerate 1.0, anywidget 0.9.13, huggingface-hub 0.30, matplotlib 3
 scikit-learn 1.6, tokenizers 0.22, torch 2.9, tqdm 4.66, transformers 5.0"""
 WIDGETS = "7.7.1"
 WEIGHTS = Path(__file__).parent / "weights"
+MODELS = (
+    "pocket-gpt",
+    "pocket-chat-sft",
+    "pocket-chat",
+    "translator",
+)  # what lies there; a test holds this against the folder
+AGAIN = "clone the repository or install the package again"
 NETWORK = "https://huggingface.co/robots.txt"
 
 
@@ -43,7 +50,7 @@ class Finding(NamedTuple):
 def examine() -> list[Finding]:
     """Look at everything a chapter needs; never raises."""
     findings = [python(), *(package(*pair.split()) for pair in NEEDED.split(","))]
-    for check in (widgets, device, memory, disk, weights, network):
+    for check in (widgets, device, memory, disk, weights, results, fonts, scripts, network):
         try:
             findings.append(check())
         except Exception as error:  # noqa: BLE001 (a doctor who faints helps nobody)
@@ -112,21 +119,62 @@ def disk() -> Finding:
 
 def weights() -> Finding:
     """Did the course's models come along whole: their files are held against their checksums."""
-    from .files import SUMS, verify  # an old Python, which is told of above, cannot read that module
+    from .files import SUMS, mending, verify  # an old Python, which is told of above, cannot read that module
 
-    folders = sorted(path.parent for path in WEIGHTS.glob(f"*/{SUMS}"))
-    names, again = (
-        ", ".join(folder.name for folder in folders),
-        "clone the repository or install the package again",
-    )
-    if not (WEIGHTS / "pocket-gpt" / SUMS).is_file():
-        return Finding("weights", "missing", False, f"pocket-gpt's weights are missing: {again}.")
+    folders = {path.parent.name: path.parent for path in sorted(WEIGHTS.glob(f"*/{SUMS}"))}
+    if lost := [name for name in MODELS if name not in folders]:
+        return Finding("weights", "missing", False, f"{lost[0]}'s weights are missing: {AGAIN}.")
     try:
-        for folder in folders:
-            verify(folder)
+        with mending(AGAIN):
+            for folder in folders.values():
+                verify(folder)
     except (OSError, ValueError) as error:
-        return Finding("weights", "damaged", False, f"{str(error).split(';')[0]}: {again}.")
-    return Finding("weights", names)
+        return Finding("weights", "damaged", False, str(error))
+    return Finding("weights", ", ".join(folders))
+
+
+def results() -> Finding:
+    """Can the figures be read that the chapters compare theirs with."""
+    from . import recorded
+    from .files import mending
+
+    names = sorted(path.stem for path in recorded.RESULTS.glob("*.json"))
+    if not names:
+        return Finding("results", "missing", False, f"The recorded figures are missing: {AGAIN}.")
+    try:
+        with mending(AGAIN):
+            for name in names:
+                recorded.results(name)
+    except (OSError, ValueError) as error:
+        return Finding("results", "damaged", False, str(error))
+    return Finding("results", f"{len(names)} records")
+
+
+def fonts() -> Finding:
+    """Is the font there in which figures are written."""
+    from matplotlib import font_manager, get_cachedir, rc_params_from_file
+
+    (family,) = rc_params_from_file(Path(__file__).with_name("textgen.mplstyle"))["font.sans-serif"]
+    try:
+        font_manager.get_font(font_manager.findfont(family, fallback_to_default=False)).set_text("a")
+    except (OSError, RuntimeError, ValueError):  # not known, known but gone, or damaged
+        mend = f"delete {get_cachedir()} and run pip install --force-reinstall matplotlib"
+        return Finding("fonts", "missing", False, f"The font {family} cannot be read: {mend}.", vital=False)
+    return Finding("fonts", family)
+
+
+def scripts() -> Finding:
+    """Did the JavaScript and the styles come along whole that run in a page: each ends with the end of a line."""
+    from .page import chat_widget, live_widget
+
+    names = {*live_widget.MODEL, *live_widget.CONTROLS, *chat_widget.FILES, "explore.js", "label.js"}
+    names |= {f"{name}.css" for name in ("chat", "explore", "label", "live", "shared_page")}
+    for path in sorted(live_widget.HERE / name for name in names):
+        content = path.read_bytes() if path.is_file() else None
+        if content is None or not content.endswith(b"\n") or b"\0" in content:
+            what = "missing" if content is None else "damaged"
+            return Finding("scripts", what, False, f"{path} is {what}: {AGAIN}.")
+    return Finding("scripts", f"{len(names)} files")
 
 
 def network(timeout: float = 2) -> Finding:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LFS = b"version https://git-lfs.github.com/spec/"  # how the file begins that Git LFS leaves in the place of a large one
 SUMS = "SHA256SUMS"  # in a folder of weights, as `sha256sum` writes and checks it
 
 
@@ -30,15 +31,45 @@ def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
         neighbour.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
+def problem(kind: type[Exception], cause: str, mend: str) -> Exception:
+    """An exception whose sentence is the cause and what mends it; `mending` may know something better."""
+    error = kind(f"{cause}; {mend}.")
+    error.cause = cause
+    return error
+
+
+@contextmanager
+def mending(mend: str) -> Iterator[None]:
+    """Let what is wrong with a file in this block be told with `mend`, where one knows how to replace it."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f"{getattr(error, 'cause', str(error).removesuffix('.'))}: {mend}.") from error
+
+
+def damaged(path: Path, why) -> Exception:
+    """What to raise for a file that is not what it should be."""
+    with open(path, "rb") as file:
+        pointer = file.read(len(LFS)) == LFS
+    if pointer:
+        return problem(
+            ValueError, f"{path} is a pointer of Git LFS, not the file itself", "run git lfs pull there"
+        )
+    return problem(ValueError, f"{path} is truncated or altered ({why})", "fetch or save it again")
+
+
 def read_parsed(path: str | os.PathLike, parse: Callable):
     """``parse(bytes)`` of a file; raises FileNotFoundError without one, ValueError where ``parse`` fails."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no {path.name} in {path.parent}; give a folder that holds one.")
+        raise problem(
+            FileNotFoundError, f"There is no {path.name} in {path.parent}", "give a folder that holds one"
+        )
     try:
         return parse(path.read_bytes())
     except Exception as error:  # each parser has its own
-        raise ValueError(f"{path} is truncated or altered ({error}); fetch or save it again.") from error
+        raise damaged(path, error) from error
 
 
 def sha256(path: str | os.PathLike) -> str:
@@ -50,9 +81,9 @@ def sha256(path: str | os.PathLike) -> str:
 def check_sha256(path: str | os.PathLike, wanted: str) -> None:
     """Raise FileNotFoundError where there is no such file, ValueError where its SHA-256 is another."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} is missing; fetch it again.")
+        raise problem(FileNotFoundError, f"{path} is missing", "fetch it again")
     if sha256(path) != wanted:
-        raise ValueError(f"{path} is truncated or altered (its SHA-256 is not as recorded); fetch it again.")
+        raise damaged(Path(path), "its SHA-256 is not as recorded")
 
 
 def write_sums(folder: str | os.PathLike, names: tuple[str, ...]) -> None:

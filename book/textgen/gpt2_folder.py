@@ -5,10 +5,14 @@ import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from .files import read_parsed, write_atomically
+from .files import problem, read_parsed, write_atomically
 
 CONV1D_WEIGHTS = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # Hugging Face's Conv1D stores (in, out)
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", "lm_head.weight")  # old masks, and a copy of the embeddings
+OTHERWISE = {  # weights that are not read here, and what is wrong with them
+    "pytorch_model*.bin": "a pickle, which could run any code when it is opened",
+    "model-*.safetensors": "one of several pieces",
+}
 HF_NAMES = {"block_size": "n_positions", "dropout": "resid_pdrop"}  # names that differ in config.json
 # What a GPT-2 folder may ask for that would change the arithmetic, and the only value that we compute.
 FIXED = {
@@ -56,23 +60,40 @@ class GPT2Folder:
         config = {f.name: settings.get(HF_NAMES.get(f.name, f.name)) for f in fields(cls.Config)}
         for name, value in config.items():
             if not isinstance(value, int | float) and (name, value) != ("sliding_window", None):
-                raise ValueError(f"{folder}/config.json says {name} = {value!r}, but that must be a number.")
+                key = HF_NAMES.get(name, name)
+                what = f"says {key} = {value!r}, but that" if key in settings else f"has no {key}, which"
+                raise ValueError(f"{folder}/config.json {what} must be a number.")
         for name, value in FIXED.items():
             found = settings.get(name, value)
             if found != value and (name, found) != ("n_inner", 4 * config["n_embd"]):
                 raise ValueError(f"{folder}/config.json says {name} = {found!r}, but GPT has {value!r}.")
-        weights = read_parsed(Path(folder) / "model.safetensors", load)
-        tensors = {name.removeprefix("transformer."): t for name, t in weights.items()}
-        tensors = {name: _transpose(name, t) for name, t in tensors.items() if not name.endswith(NOT_WEIGHTS)}
+        weights = read_parsed(_weights_file(Path(folder)), load)
+        weights = {name: t for name, t in weights.items() if not name.endswith(NOT_WEIGHTS)}
+        prefix = "transformer." if any(name.startswith("transformer.") for name in weights) else ""
         with torch.device("meta"):  # no need to draw weights that are about to be replaced
             model = cls(cls.Config(**config))
-        shapes, found = ({n: tuple(t.shape) for n, t in d.items()} for d in (model.state_dict(), tensors))
-        for name in sorted(shapes.keys() | found.keys()):
-            if (want := shapes.get(name)) != (have := found.get(name)):
-                raise ValueError(f"{folder}: by config.json {name} is {want}, but the weights hold {have}.")
+        wanted = {prefix + n: tuple(_transpose(n, t).shape) for n, t in model.state_dict().items()}
+        found = {name: tuple(t.shape) for name, t in weights.items()}
+        for name in sorted(wanted.keys() | found.keys()):  # as the file names and lays them out
+            if (want := wanted.get(name)) != (have := found.get(name)):
+                has = f"has {name} in the shape {have}" if have is not None else f"lacks {name}"
+                asks = f"asks for the shape {want}" if want is not None else "has no place for it"
+                raise ValueError(f"{folder}/model.safetensors {has}, but its config.json {asks}.")
+        tensors = {name.removeprefix(prefix): _transpose(name, t) for name, t in weights.items()}
         model.load_state_dict(tensors, assign=True)
         model.end_token_id = settings.get("eos_token_id", 0)
         return model.eval()
+
+
+def _weights_file(folder: Path) -> Path:
+    """``model.safetensors`` of a folder; raises FileNotFoundError where its weights are in another kind of file."""
+    path = folder / "model.safetensors"
+    for pattern, what in OTHERWISE.items():
+        if not path.is_file() and (other := sorted(folder.glob(pattern))):
+            cause = f"There is no model.safetensors in {folder}, but {other[0].name}, {what}"
+            call = f"GPT2LMHeadModel.from_pretrained({str(folder)!r}).save_pretrained(a_new_folder)"
+            raise problem(FileNotFoundError, cause, f"with transformers, {call} writes what is read here")
+    return path
 
 
 def _transpose(name: str, tensor):

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .files import check_sha256, verify
+from .files import check_sha256, mending, problem, verify
 from .gpt import GPT
 from .tokenizer import Tokenizer
 
@@ -26,20 +26,26 @@ def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
     """
     if name == "gpt2":
         folder = _fetch_gpt2()
-    else:
-        folder = WEIGHTS / name if name in SHIPPED else Path(name)
-        if not folder.is_dir():
-            names = ", ".join(f'"{one}"' for one in (*SHIPPED, "gpt2"))
-            raise FileNotFoundError(
-                f"name must be {names} or a folder with a GPT-2 in it, but there is no {folder}."
-            )
-        verify(folder)
+        # The hub's client takes a file that is there for whole, and keeps its bytes elsewhere in the model's folder.
+        with mending(f'delete the folder {folder.parents[1]}, then load("gpt2") fetches it again'):
+            check_sha256(folder / "model.safetensors", GPT2_WEIGHTS)
+            return _read(folder)
+    folder = WEIGHTS / name if name in SHIPPED else Path(name)
+    if not folder.is_dir():
+        names = ", ".join(f'"{one}"' for one in (*SHIPPED, "gpt2"))
+        raise FileNotFoundError(
+            f"name must be {names} or a folder with a GPT-2 in it, but there is no {folder}."
+        )
+    verify(folder)
+    return _read(folder)
+
+
+def _read(folder: Path) -> tuple[GPT, Tokenizer]:
+    """The model and the tokenizer of a folder, where they fit."""
     model, tokenizer = GPT.from_pretrained(folder), Tokenizer.from_file(folder / "tokenizer.json")
     if len(tokenizer) > model.config.vocab_size:
-        raise ValueError(
-            f"{folder}: tokenizer.json has {len(tokenizer)} tokens, but config.json says vocab_size = "
-            f"{model.config.vocab_size}; take both from one place."
-        )
+        sizes = f"{len(tokenizer)} tokens, but config.json says vocab_size = {model.config.vocab_size}"
+        raise problem(ValueError, f"{folder}: tokenizer.json has {sizes}", "take both from one place")
     return model, tokenizer
 
 
@@ -57,6 +63,4 @@ def _fetch_gpt2() -> Path:
             f'"gpt2" could not be fetched from the Hugging Face hub ({type(error).__name__}); check the '
             'network and try again: load("pocket-gpt"), load(folder) and all chapters work without it.'
         ) from error
-    folder = Path(paths[0]).parent
-    check_sha256(folder / "model.safetensors", GPT2_WEIGHTS)
-    return folder
+    return Path(paths[0]).parent

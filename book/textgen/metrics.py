@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .corpus import as_text
+from .inputs import DAMAGED, as_text, fits, listed, well_formed, whole
 from .models import evaluating, log_probs
 from .storyworld import recognise, sentences
 
@@ -18,7 +18,7 @@ def bits_per_char(model, tokenizer, texts, kind: str = "story", batch_size: int 
     thus compare, and so does the true entropy, `storyworld.entropy`. A text longer than the model's block is read
     in pieces that overlap by half, so that each token still sees half a block before it.
     """
-    texts = [as_text(text) for text in ([texts] if isinstance(texts, str) else texts)]
+    texts = [as_text(text) for text in listed(texts)]
     if not texts:
         raise ValueError("texts is empty: give at least one text.")
     scored = score(model, tokenizer, tokenizer.encode_batch(texts), kind, batch_size)
@@ -90,7 +90,7 @@ def grammatical(texts) -> tuple[float, float]:
     whatever stands before it. So who did what to whom, told across sentences, is in the first figure only.
     Raises ValueError where there is no sentence in `texts`.
     """
-    texts = [as_text(text) for text in ([texts] if isinstance(texts, str) else texts)]
+    texts = [as_text(text) for text in listed(texts)]
     pieces = [sentence for text in texts for sentence in sentences.split(text)]
     if not pieces:
         raise ValueError("texts holds no sentence: give at least one story.")
@@ -126,9 +126,12 @@ def overlapping(offsets: list[tuple[int, int]], start: int, end: int) -> list[in
 def score(model, tokenizer, texts: list[list[int]], kind: str = "story", batch_size: int = 64) -> list:
     """Read each text, given as its ids, and return a pair of tensors for it: losses in nats, first choices right.
 
-    Both have one entry a token and one for the end token.
+    Both have one entry a token and one for the end token. Raises ValueError for another model's tokenizer and for logits
+    that are no numbers.
     """
-    prefix, end = tokenizer.prefix(kind), tokenizer.bos
+    fits(model, tokenizer)
+    batch_size = whole("batch_size", batch_size, 1)
+    prefix, end = tokenizer.prefix(well_formed("kind", kind)), tokenizer.bos
     block = getattr(model, "max_positions", None) or math.inf
     device = next(model.parameters()).device
     out, pieces = [], []
@@ -137,7 +140,8 @@ def score(model, tokenizer, texts: list[list[int]], kind: str = "story", batch_s
         out.append((torch.zeros(len(ids) + 1), torch.zeros(len(ids) + 1, dtype=torch.bool)))
         done = len(prefix)  # row[done] is the next token to score
         while done < len(row):
-            start = 0 if len(row) - 1 <= block else max(0, min(done - block // 2, len(row) - 1 - block))
+            seen = max(1, block // 2)
+            start = 0 if len(row) - 1 <= block else max(0, min(done - seen, len(row) - 1 - block))
             stop = len(row) if block == math.inf else min(len(row), start + block + 1)
             pieces.append((i, done - len(prefix), done - start - 1, row[start:stop]))
             done = stop
@@ -153,8 +157,11 @@ def score(model, tokenizer, texts: list[list[int]], kind: str = "story", batch_s
         rows = torch.tensor([piece[3] + [end] * (width - len(piece[3])) for piece in group], device=device)
         with evaluating(model):
             logits = model(rows[:, :-1])[0].float()  # (B, T, V)
+        highest, first_choices = logits.max(-1)  # (B, T) each
+        if not highest.isfinite().all():
+            raise ValueError(DAMAGED)
         losses = -log_probs(logits, rows[:, 1:]).cpu()
-        hits = (logits.argmax(-1) == rows[:, 1:]).cpu()
+        hits = (first_choices == rows[:, 1:]).cpu()
         for (i, place, first, row), loss, hit in zip(group, losses, hits):
             stop = len(row) - 1
             out[i][0][place : place + stop - first] = loss[first:stop]

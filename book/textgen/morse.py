@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from . import storyworld
+from .identity import Identified
 
 RATE = 4000  # samples a second
 MARKS = ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
@@ -100,7 +101,7 @@ def message(text: str, snr: float | None, seed: int) -> np.ndarray:
     return sound(text, rng.uniform(18, 28), rng.uniform(400, 900), snr, seed=seed)
 
 
-class Messages:
+class Messages(Identified):
     """Sounds with their letters as data for `fit`; the noise of each is between 0 and 20 dB below its tone."""
 
     def __init__(self, train: list[str], valid: list[str]):

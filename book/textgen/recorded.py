@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from .files import read_parsed
+
 RESULTS = Path(__file__).with_name("results")
 WEIGHTS = Path(__file__).with_name("weights")
 
@@ -11,10 +13,10 @@ def results(name: str) -> dict:
     """The record called `name`: values with their spread, seeds, seconds and the command that made them.
 
     ``results("ladder")["rungs"]["GPT"]["bits_per_char"]``; ``results("pocket-gpt")`` has the figures of that model.
-    Raises ValueError for a name that is not recorded.
+    Raises ValueError for a name that is not recorded, and for a record that is damaged.
     """
     there = {path.stem: path for path in sorted(RESULTS.glob("*.json"))}
     there |= {path.parent.name: path for path in sorted(WEIGHTS.glob("*/figures.json"))}
     if name not in there:
         raise ValueError(f"name must be one of {', '.join(there)}, not {name!r}.")
-    return json.loads(there[name].read_text(encoding="utf-8"))
+    return read_parsed(there[name], json.loads)

@@ -1,5 +1,6 @@
 """Writing text: one token after another, drawn from what the model says, by temperature, top-k and top-p."""
 
+import math
 import sys
 import warnings
 from collections.abc import Sequence
@@ -7,12 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .inputs import DAMAGED, came, fits, listed, number, well_formed, whole
 from .models import LanguageModel, evaluating
 from .tokenizer import Tokenizer
 
 ROWS = 64  # texts that a CPU continues side by side; another device takes as many as its memory holds
 CHECK_EVERY = 16  # tokens between two looks at whether all texts have ended: each makes a GPU wait
 MASK = 2**32 - 1
+MOST = 1_000_000  # new tokens: all their random numbers are drawn at once
+COLDEST = 1e-6  # below this temperature only the likeliest token is left, and a division may overflow
 
 
 def generate(
@@ -37,12 +41,12 @@ def generate(
     that, and warns. Raises ValueError for a setting out of range, unknown characters, another model's tokenizer
     or damaged weights; TypeError if a prompt is no text.
     """
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    prompts = listed(prompt)
     if not all(isinstance(p, str) for p in prompts):
-        raise TypeError(f"prompt must be a string or a list of strings, but {prompt!r} came.")
-    if len(tokenizer) > model.config.vocab_size:
-        sizes = f"{len(tokenizer)} tokens, but the model has {model.config.vocab_size}"
-        raise ValueError(f"tokenizer has {sizes}; give the one that the model was trained with.")
+        raise TypeError(f"prompt must be a string or a list of strings, but {came(prompt)} came.")
+    for one in prompts:
+        well_formed("prompt", one)
+    fits(model, tokenizer)
     contexts = [[tokenizer.bos, *ids] for ids in tokenizer.encode_batch(prompts)]
     end = tokenizer.bos if stop else None
     written = generate_ids(model, contexts, max_new_tokens, temperature, top_k, top_p, seed, end)
@@ -68,10 +72,9 @@ def generate_ids(
 
     A context is all that the model reads, its start token too. It runs where the model is, and draws there.
     """
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, but {max_new_tokens} came.")
-    settings = _checked(temperature, top_k, top_p)
-    if isinstance(seed, Sequence):
+    max_new_tokens = whole("max_new_tokens", max_new_tokens, 1, MOST)
+    settings = checked(temperature, top_k, top_p)
+    if isinstance(seed, Sequence) or getattr(seed, "ndim", 0):
         if len(seed) != len(contexts):
             raise ValueError(
                 f"seed must be one number or one a prompt, {len(contexts)}, but {len(seed)} came."
@@ -116,7 +119,7 @@ def _continue(model, contexts, draws: Tensor, end: int | None, settings) -> list
     n, start, read, state = min(lengths), 0, 0, None  # all rows are at n; state holds ids[:, start:read]
     while True:
         logits, state = model.next(ids[:, read:n], state)  # (B, V)
-        broken = broken | ~(logits.amax(-1) < torch.inf)  # NaN is not below infinity either
+        broken = broken | ~logits.amax(-1).isfinite()  # NaN is the largest of all
         place = (n - given).clamp(0, new - 1)[:, None].to(draws.device)
         tokens = sample(logits, draws.gather(1, place)[:, 0], *settings)
         drawn = given <= n  # the others stand within their context
@@ -129,7 +132,7 @@ def _continue(model, contexts, draws: Tensor, end: int | None, settings) -> list
             start = read = n - half
             state = None
     if broken.any():
-        raise ValueError("The model's logits are not finite numbers; its weights are damaged or diverged.")
+        raise ValueError(DAMAGED)
     written = [row[g : g + new] for row, g in zip(ids.tolist(), lengths)]
     return [row[: row.index(end) + 1] if end in row else row for row in written]
 
@@ -140,7 +143,7 @@ def sample(logits: Tensor, u: Tensor, temperature=1.0, top_k=None, top_p=None) -
     The token is the first, in the order of the vocabulary, at which the summed probabilities exceed ``u``. In
     float64, where the logits are (but on the CPU for MPS, which has none).
     """
-    if temperature == 0:
+    if 0 <= temperature < COLDEST:
         return logits.argmax(dim=-1)
     device, logits = logits.device, (logits.cpu() if logits.device.type == "mps" else logits).double()
     sums = torch.softmax(filter_logits(logits, temperature, top_k, top_p), dim=-1).cumsum(dim=-1)  # (B, V)
@@ -154,14 +157,15 @@ def filter_logits(
 ) -> Tensor:
     """Logits (..., V) after temperature, top-k and top-p, in this order; what is ruled out is -inf.
 
-    ``temperature`` divides the logits: below 1 the likely gets likelier, 0 leaves the likeliest alone.
+    ``temperature`` divides the logits: below 1 the likely gets likelier, 0 leaves the likeliest alone, and so does
+    what is below a millionth.
     ``top_k`` keeps the k likeliest tokens, and those as likely as the last of them (Fan et al. 2018,
     arXiv:1805.04833). ``top_p`` keeps the fewest tokens whose probabilities reach p together (Holtzman et al.
     2019, arXiv:1904.09751). Equal to Hugging Face's TemperatureLogitsWarper, TopKLogitsWarper and
     TopPLogitsWarper. Raises ValueError for a setting out of range.
     """
-    temperature, top_k, top_p = _checked(temperature, top_k, top_p)
-    if temperature == 0:
+    temperature, top_k, top_p = checked(temperature, top_k, top_p)
+    if temperature < COLDEST:
         best = logits.argmax(dim=-1, keepdim=True)
         return torch.full_like(logits, -torch.inf).scatter(-1, best, logits.gather(-1, best))
     logits = logits / temperature
@@ -182,7 +186,7 @@ def uniforms(seed: int, n: int, rows: int = 1) -> Tensor:
     A stream is mulberry32, small enough to be the same in JavaScript. Row r starts it at the seed, scrambled with a
     hash of both (the finalizer of MurmurHash3, which leaves 0 as it is), so that no two seeds share their rows.
     """
-    seed = int(seed) & MASK
+    seed = whole("seed", seed) & MASK
     x = torch.arange(rows)[:, None] * (2 * seed + 1) & MASK  # (rows, 1)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
         x = (x ^ x >> shift) * factor & MASK
@@ -192,11 +196,19 @@ def uniforms(seed: int, n: int, rows: int = 1) -> Tensor:
     return (t ^ t >> 14).double() / 2**32
 
 
-def _checked(temperature: float, top_k: int | None, top_p: float | None) -> tuple:
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be 0 (the likeliest token) or more, but {temperature} came.")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be 1 or more, or None for all tokens, but {top_k} came.")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, or None for all tokens, but {top_p} came.")
+def checked(temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> tuple:
+    """The three filters as numbers of Python's; raises ValueError for one out of range."""
+    warm = "a finite number, 0 (the likeliest token) or more"
+    temperature = number("temperature", temperature, lambda t: 0 <= t < math.inf, warm)
+    if top_k is not None:
+        top_k = whole("top_k (if not None, for all tokens)", top_k, 1)
+    if top_p is not None:
+        some = "above 0 and at most 1, or None for all tokens"
+        top_p = number("top_p", top_p, lambda p: 0 < p <= 1, some)
     return temperature, top_k, top_p
+
+
+def plain(seed: int = 0, **filters) -> dict:
+    """The four settings as JSON takes them to JavaScript, which draws the same with them: the seed in 32 bits."""
+    names = ("temperature", "top_k", "top_p")
+    return dict(zip(names, checked(**filters)), seed=whole("seed", seed) & MASK)

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 from . import storyworld
 from .files import read_parsed, verify, write_atomically
 from .hub import WEIGHTS
+from .identity import Identified
 from .models import loss_of
 from .tokenizer import Tokenizer
 
@@ -34,13 +35,13 @@ def quarters(pairs: Sequence[tuple[str, str]]) -> list[list[int]]:
     return [order[len(order) * k // 4 : len(order) * (k + 1) // 4] for k in range(4)]
 
 
-class Pairs:
+class Pairs(Identified):
     """Pairs of sentences as data for `fit`, with a tokenizer of words for each language."""
 
     def __init__(self, train: list[tuple[str, str]], valid: list[tuple[str, str]]):
         """Take (English, Spanish) pairs; the vocabularies are the words of `train`."""
         self.english, self.spanish = (Tokenizer.word(side) for side in zip(*train))
-        self._splits = {"train": self.rows(train), "valid": self.rows(valid)}
+        self._rows = {"train": self.rows(train), "valid": self.rows(valid)}
 
     def rows(self, pairs: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
         """English (n, S), padded with 0, and Spanish (n, T + 1), which begins and ends with 0, padded with -100."""
@@ -51,7 +52,7 @@ class Pairs:
 
     def batch(self, split: str, batch_size: int, block_size: int | None = None, generator=None):
         """Draw pairs of "train" or "valid": source (B, S), ids (B, T), targets (B, T) with -100 where padded."""
-        source, target = self._splits[split]
+        source, target = self._rows[split]
         picked = torch.randint(len(source), (batch_size,), generator=generator)
         return batch_of(source[picked], target[picked])
 

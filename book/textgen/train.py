@@ -2,18 +2,19 @@
 
 import math
 import os
-import sys
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from .checkpoint import FILE, load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, save_checkpoint
+from .identity import identity, leave
+from .inputs import DAMAGED, counted, fits, whole
 from .models import evaluating
+from .optimizers import make_optimizers, rates
+from .progress import progress_bar
 
 READ_EVERY = 20  # steps between two readings of the loss: each makes a GPU wait
 
@@ -59,28 +60,21 @@ def fit(
     `lr`: AdamW's highest learning rate; by default 0.01 beside Muon and 0.004 alone, less above a million parameters.
     `muon_lr`: Muon's, by default three times `lr`; 0 leaves everything to AdamW.
     `device`: "auto", "cpu", "cuda" or "mps". `block_size`: tokens a row, by default the model's own.
-    `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments
-    goes on from there, to the same losses on the same number of threads.
+    `checkpoint`: a folder. The run is saved there at each evaluation, and a later call with the same arguments, the
+    same data and the same first weights goes on from there, to the same losses on the same number of threads.
     `eval_every`: steps between evaluations on `eval_rows` held-out rows, by default a tenth of the run.
     `callback`: called with the history so far after each evaluation, off the clock; it may draw, and let the model write.
     `compile`: let `torch.compile` fuse the model's operations first. That takes a minute, and pays on a GPU for models
     of a hundred million parameters; it needs a C++ compiler.
 
-    Raises ValueError for an argument that cannot be used or a checkpoint of another run, and
-    FloatingPointError when the loss is no longer a number.
+    Raises ValueError for an argument that cannot be used, data that is not the model's or has nothing to predict, weights
+    that are damaged, or a checkpoint of another run, and FloatingPointError when the loss is no longer a number.
     """
-    eval_every = max(1, steps // 10) if eval_every is None and isinstance(steps, int) else eval_every
-    counts = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "eval_rows": eval_rows}
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number of 1 or more, not {value!r}.")
-    if muon_lr is None:
-        muon_lr = 3 * (default_lr(model) if lr is None else lr) if hidden_matrices(model) else 0.0
-    lr = default_lr(model, alone=not muon_lr) if lr is None else lr
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr must be a number above 0, such as 0.004, not {lr!r}.")
-    if not 0 <= muon_lr < math.inf:
-        raise ValueError(f"muon_lr must be a number of 0 or more, such as 0.03, not {muon_lr!r}.")
+    steps, seed = whole("steps", steps, 1), whole("seed", seed)
+    batch_size, eval_rows = whole("batch_size", batch_size, 1), whole("eval_rows", eval_rows, 1)
+    eval_every = max(1, steps // 10) if eval_every is None else whole("eval_every", eval_every, 1)
+    lr, muon_lr, weight_decay = rates(model, lr, muon_lr, weight_decay)
+    fits(model, getattr(data, "tokenizer", None))
     accelerator, home = make_accelerator(device), next(model.parameters()).device
     # What dropout draws from. (torch.manual_seed seeds every device, and costs half a millisecond.)
     on_device = getattr(torch, accelerator.device.type)
@@ -88,11 +82,16 @@ def fit(
     rank, world = accelerator.process_index, accelerator.num_processes
     if batch_size < world:
         raise ValueError(f"batch_size={batch_size} is too small for {world} processes: each needs a row.")
-    block_size = block_size or getattr(getattr(model, "config", None), "block_size", None)
-    first = data.batch("train", 1, block_size, torch.Generator().manual_seed(0))[0]  # to know the data again
-    run = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "block_size": block_size}
-    run |= {"weight_decay": weight_decay, "muon_lr": muon_lr, "data": zlib.crc32(first.numpy().tobytes())}
-    made = make_optimizers(model, lr, weight_decay, accelerator.device, muon_lr)
+    if block_size is None:
+        block_size = getattr(getattr(model, "config", None), "block_size", None)
+    else:
+        block_size = whole("block_size", block_size, 1)
+    made, run = make_optimizers(model, lr, weight_decay, accelerator.device, muon_lr), {}
+    if checkpoint is not None:
+        run = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "eval_rows": eval_rows}
+        run |= {"lr": lr, "muon_lr": muon_lr, "weight_decay": weight_decay, "seed": seed}
+        pace = [schedule(step, 100) for step in range(100)]
+        run = identity(model, data, made, pace, block_size=block_size, **run)
     wrapped, *optimizers = accelerator.prepare(torch.compile(model) if compile else model, *made)
     history, start, pending = History(), 0, []
 
@@ -103,11 +102,19 @@ def fit(
             losses = accelerator.reduce(torch.stack([loss for *_, loss in pending]), "sum").tolist()
             history.train += [(step, seconds, loss) for (step, seconds, _), loss in zip(pending, losses)]
             pending.clear()
-            if bad := [row for row in history.train[-len(losses) :] if not math.isfinite(row[2])]:
-                hint = f"lr={lr:g} is probably too high, try {lr / 4:.1g}"
-                raise FloatingPointError(f"The loss is {bad[0][2]} at step {bad[0][0]}: {hint}.")
+            for step, _, loss in history.train[-len(losses) :]:
+                stop_if_diverged(step, loss)
             speed = history.tokens / history.seconds
             bar.set_postfix_str(f"loss {losses[-1]:.3f}, {speed:,.0f} tokens/s", refresh=False)
+
+    def stop_if_diverged(step: int, loss: float) -> None:
+        """Raise an error that names the cause where the loss is no number."""
+        if math.isfinite(loss):
+            return
+        if step == 0:  # nothing has been trained yet
+            raise ValueError(DAMAGED)
+        hint = f"lr={lr:g} is probably too high, try {lr / 4:.1g}"
+        raise FloatingPointError(f"The loss is {loss} at step {step}: {hint}.")
 
     def examine(step: int) -> None:
         """Evaluate and save the run after `step` steps, off the clock."""
@@ -115,6 +122,7 @@ def fit(
         flush()
         wrapped.eval()  # for the callback too
         loss = evaluate(wrapped, data, block_size, eval_rows, batch_size)
+        stop_if_diverged(step, loss)
         history.valid.append((step, history.seconds, loss))
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, optimizers, run, vars(history), step)
@@ -124,10 +132,10 @@ def fit(
         began = time.perf_counter() - history.seconds
 
     try:
-        if checkpoint is not None and (Path(checkpoint) / FILE).exists():
+        if checkpoint is not None:
             saved, start = load_checkpoint(checkpoint, model, optimizers, run)
             history = History(**saved)
-        with progress_bar(steps, start, accelerator.is_local_main_process) as bar:
+        with progress_bar(steps, "step", None, start, accelerator.is_local_main_process) as bar:
             began = time.perf_counter() - history.seconds
             if not history.valid:
                 examine(0)
@@ -138,9 +146,9 @@ def fit(
                 reseed(number + rank * 100_000_007)  # for dropout: another one in each process
                 batch = data.batch("train", batch_size, block_size, torch.Generator().manual_seed(number))
                 part = [tensor[rank::world].to(accelerator.device) for tensor in batch]
-                count = int((batch[-1] != -100).sum())
+                count = counted(model, batch)
                 # Weighed by its targets, each process's loss adds up to the loss of the whole batch.
-                share = int((batch[-1][rank::world] != -100).sum()) / max(count, 1)
+                share = int((batch[-1][rank::world] != -100).sum()) / count
                 loss = wrapped(*part)[1] * share
                 accelerator.backward(loss * world)  # `world`: gradients are averaged over the processes
                 accelerator.clip_grad_norm_(wrapped.parameters(), 1.0)
@@ -160,6 +168,8 @@ def fit(
         accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
         vars(model).pop("_is_accelerate_prepared", None)  # or it would not be prepared for another training
         model.to(home).eval()
+        if checkpoint is not None:
+            leave(model, run)
     return history
 
 
@@ -171,52 +181,17 @@ def evaluate(model, data, block_size: int | None = None, rows: int = 256, batch_
     total, count = 0.0, 0
     for at in range(0, rows, batch_size):
         batch = data.batch("valid", min(batch_size, rows - at), block_size, generator)
-        n = int((batch[-1] != -100).sum())
+        n = counted(model, batch)
         with evaluating(model):
             total += float(model(*[tensor.to(device) for tensor in batch])[1]) * n
         count += n
-    return total / max(count, 1)
+    return total / count
 
 
 def schedule(step: int, steps: int, warmup: float = 0.08) -> float:
     """Share of the highest learning rate at `step` (from 0): a short rise, then a straight fall to zero."""
     rise = max(1, round(warmup * steps))
     return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise)
-
-
-def default_lr(model, alone: bool = False) -> float:
-    """AdamW's rate: 0.01 beside Muon, 0.004 `alone`; less by the root of the size above a million parameters."""
-    size = sum(p.numel() for p in model.parameters())
-    return (0.004 if alone else 0.01) * min(1.0, (1e6 / max(1, size)) ** 0.5)
-
-
-def hidden_matrices(model) -> list:
-    """The weights (out, in) of a model's linear and recurrent layers that are trained, but for `head`."""
-    layers = {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, nn.RNNBase))}
-    inside = [layer for name, layer in layers.items() if name.split(".")[-1] not in ("", "head")]
-    return [p for layer in inside for p in layer.parameters() if p.dim() == 2 and p.requires_grad]
-
-
-def make_optimizers(
-    model, lr: float, weight_decay: float, device: torch.device, muon_lr: float = 0.0
-) -> list:
-    """AdamW for all, or at a `muon_lr` above 0 Muon for the hidden matrices; "highest" is a group's learning rate.
-
-    Both pull towards zero what they multiply with, but AdamW not biases and norms, and beside Muon not embeddings.
-    """
-    matrices = hidden_matrices(model) if muon_lr else []
-    taken = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
-    decayed = [p for p in rest if p.dim() > 1 and not matrices]
-    others = [p for p in rest if p.dim() < 2 or matrices]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    fused = device.type in ("cpu", "cuda")
-    optimizers = [torch.optim.AdamW([g for g in groups if g["params"]], lr, betas=(0.9, 0.95), fused=fused)]
-    if matrices:
-        optimizers.append(torch.optim.Muon(matrices, muon_lr, weight_decay, momentum=0.95))
-    for group in [group for one in optimizers for group in one.param_groups]:
-        group["highest"] = group["lr"]
-    return optimizers
 
 
 def make_accelerator(device: str):
@@ -238,14 +213,3 @@ def make_accelerator(device: str):
         and torch.cuda.is_bf16_supported(including_emulation=False)
     )
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if bf16 else "no")
-
-
-def progress_bar(steps: int, start: int, main: bool):
-    """A bar for someone who watches: silent in logs, in saved notebooks and in a book build."""
-    from tqdm.auto import tqdm
-
-    ipython = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
-    kernel = getattr(ipython, "kernel", None)
-    # A kernel that may not ask for input runs for a program (nbclient, nbval, the book build), not for a person.
-    watched = getattr(kernel, "_allow_stdin", True) if kernel is not None else sys.stderr.isatty()
-    return tqdm(total=steps, initial=start, unit="step", leave=False, disable=not (main and watched))

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 
-import torch
-
 from ..dialogue import ROLES, chat_ids, reply
 from ..gpt import GPT
-from ..sample import filter_logits
+from ..inputs import whole
+from ..sample import plain
 from ..tokenizer import Tokenizer
 from .explore_widget import in_book
 from .live_widget import HERE, MODEL, in_script, script
@@ -62,7 +61,8 @@ def controls_data(models, tokenizer, messages=(), prompts=(), max_new_tokens=100
         raise ValueError(
             f"settings must be some of {', '.join(usual)}, but {', '.join(sorted(unknown))} came."
         )
-    settings = usual | settings
+    settings = plain(**usual | settings)
+    max_new_tokens = whole("max_new_tokens", max_new_tokens)
     about, answers = [], {}
     for name, model in models.items():
         if reason := misfit(model, tokenizer):
@@ -75,8 +75,6 @@ def controls_data(models, tokenizer, messages=(), prompts=(), max_new_tokens=100
         raise ValueError(f"max_new_tokens must be {room}, but {max_new_tokens} came.")
     if isinstance(prompts, str) or not all(isinstance(one, str) and one.strip() for one in prompts):
         raise ValueError(f"prompts must be a list of texts, but {prompts!r} came.")
-    filters = {name: value for name, value in settings.items() if name != "seed"}
-    filter_logits(torch.zeros(1), **filters)  # refuses what is out of range
     chat_ids(messages, tokenizer)
     said = [message["content"] for message in messages]
     turns = [{"question": q, "answers": {about[0]["name"]: a}} for q, a in zip(said[::2], said[1::2])]

@@ -40,6 +40,8 @@ const ENDING = "'s|'t|'re|'ve|'m|'ll|'d";
 const LETTERS_DIGITS_MARKS = ` ?\\p{L}+| ?\\p{N}+| ?[^${SPACE}\\p{L}\\p{N}]+`;
 const WORD = new RegExp(`${ENDING}|${LETTERS_DIGITS_MARKS}|${SPACE}+(?![^${SPACE}])|${SPACE}+`, "gu");
 
+const HALF = "half of a character (a lone surrogate): leave it out, or write the whole character.";
+
 export class Tokenizer {
   constructor({ model, added_tokens }) {
     const ids = new Map(Object.entries(model.vocab));
@@ -62,6 +64,8 @@ export class Tokenizer {
   }
 
   encode(text) {
+    const [half] = text.match(/\p{Surrogate}/u) ?? [];
+    if (half) throw new Error(`text holds '\\u${half.charCodeAt().toString(16)}', ${HALF}`);
     const ids = [];
     for (const part of text.split(this.boundary)) {
       if (this.special.has(part)) ids.push(this.special.get(part));

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .. import inputs
 from ..gpt import GPT
 from ..models import LanguageModel
-from ..sample import generate
+from ..sample import MOST, generate, plain
 from ..tokenizer import Tokenizer
 from .explore_widget import describe, in_book
 from .pack import misfit, pack, shipped_name
@@ -68,11 +69,19 @@ def controls_data(
 ) -> dict:
     """Return what the controls start from: settings, the text that each writes, and the sizes of the model."""
     usual = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 0}
+    for name, one in (("prompts", prompts), ("compare", compare)):
+        if not isinstance(one, Mapping | None):
+            raise TypeError(f"{name} must be a dictionary or None, but {inputs.came(one)} came.")
+    inputs.well_formed("prompt", prompt)
+    for name, one in (prompts or {}).items():
+        inputs.well_formed("prompts", name)
+        inputs.well_formed("prompts", one)
+    max_new_tokens = inputs.whole("max_new_tokens", max_new_tokens, 1, MOST)
     for name, given in (("settings", settings), ("compare", compare or {})):
         if unknown := set(given) - set(usual):
             came = ", ".join(map(str, unknown))
             raise ValueError(f"{name} must hold {', '.join(usual)} or some of them, but {came} came.")
-    both = [usual | settings] + ([usual | settings | compare] if compare else [])
+    both = [plain(**usual | settings)] + ([plain(**usual | settings | compare)] if compare else [])
     data = {
         "prompt": prompt,
         "prompts": dict(prompts or {}),

@@ -1,13 +1,18 @@
 // Sampling, as in sample.py: temperature, top-k and top-p in Hugging Face's order, then a token drawn with a number
 // that depends on the seed alone, so that one seed writes the same text in both languages. It needs gpt.js before it.
 
-// The probabilities after all three, 0 for what they rule out. Temperature 0 leaves the likeliest token alone.
+const COLDEST = 1e-6; // a temperature below it leaves the likeliest token alone, as 0 does
+const DAMAGED = "The model's logits are not finite numbers; its weights are damaged or diverged.";
+
+// The probabilities after all three, 0 for what they rule out.
 export function filtered(logits, { temperature = 1, top_k = null, top_p = null } = {}) {
   const n = logits.length;
   const x = logits.slice();
-  if (temperature === 0) {
-    let best = 0;
-    for (let i = 1; i < n; i++) if (x[i] > x[best]) best = i;
+  let highest = -Infinity;
+  for (let i = 0; i < n; i++) highest = Math.max(highest, x[i]); // NaN where one of them is
+  if (!Number.isFinite(highest)) throw new Error(DAMAGED);
+  if (temperature < COLDEST) {
+    const best = x.indexOf(highest);
     x.fill(0)[best] = 1;
     return x;
   }
