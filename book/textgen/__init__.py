@@ -37,6 +37,7 @@ _HOME = {
     "live": "page.live_widget",
     "chat": "page.chat_widget",
     "label": "page.label_widget",
+    "guess": "page.guessing",
     "share": "page.shared_page",
     "results": "recorded",
     "Tokenizer": "tokenizer",
