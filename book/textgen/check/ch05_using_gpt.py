@@ -115,8 +115,8 @@ def pass_at_k(call: Callable) -> str | None:
     }
     otherwise = f"With 3 of 10 right and k = 2 the chance is {1 - none[0]:.4f}; check that case, and no program right."
     given = answers(call, cases)
-    if not near(given, 1 - none) and near(given, 1 - none, 0.05):
-        return "That is near, and not exact: did you draw at random? Count the groups instead."
+    if near(given, 1 - none, 0.05):  # what a draw of some thousands gives; known mistakes go first
+        otherwise = "That is near, and not exact: did you draw at random? Count the groups instead."
     return compare(given, 1 - none, mistakes, otherwise)
 
 
