@@ -60,7 +60,7 @@ def exchange(call: Callable) -> str | None:
 @exercise(
     hint="fit a line to the points (corpus, model) by least squares; its slope is what is asked.",
     more="subtract from x and y their means; the slope is the sum of x * y over the sum of x * x.",
-    praise="Right: 1 is a model that leans as its text does, more is amplified, less is damped.",
+    praise="Right: at 1 a model leans as its text does, above 1 it strengthens the lean, below 1 it weakens it.",
 )
 def slope(call: Callable) -> str | None:
     """Check `slope(corpus, model)`: log-odds (n,) each, to the least-squares slope of the second on the first."""
