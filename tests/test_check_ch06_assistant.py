@@ -248,6 +248,7 @@ WRONG = [
         "not 1 - admits",
     ),
     (check.honesty, shares(lambda a, unknowable, r, knowable: (a, r)), "counts"),
+    (check.honesty, lambda known, unsure: [100 * x for x in honesty(known, unsure)], "per cent"),
     (check.honesty, lambda known, unsure: honesty(known, ~unsure), "0.8 and 0.25"),
     (check.newest, lambda lengths, limit: lengths[-newest(lengths, limit) :], "Return one number"),
     (check.newest, lambda lengths, limit: newest(lengths[::-1], limit), "keep the oldest"),

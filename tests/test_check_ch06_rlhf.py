@@ -130,15 +130,77 @@ def one_more(rewards, gold, n):
     return sum(comb(i, n - 1) / comb(N, n) * g for i, g in enumerate(gold[rewards.argsort()], start=1))
 
 
+def choices_in_place(ids, prompt, end):
+    mask = torch.zeros(len(ids), ids.size(1) - 1, dtype=torch.bool)
+    for row, text in enumerate(ids):
+        for t in range(int(prompt[row]), len(text)):
+            mask[row, t - 1] = True
+            if text[t] == end:
+                break
+    return mask
+
+
+def advantages_in_place(rewards, values, lam):
+    A = rewards.sub_(values)
+    A[:-1] += values[1:]
+    for t in range(len(A) - 2, -1, -1):
+        A[t] += lam * A[t + 1]
+    return A, A + values
+
+
+def advantages_by_matrix(rewards, values, lam):
+    at = np.arange(len(rewards))
+    far = at[None] - at[:, None]
+    powers = np.where(far >= 0, float(lam) ** np.maximum(far, 0), 0.0)
+    A = powers @ (rewards.numpy() + np.append(values.numpy()[1:], 0.0) - values.numpy())
+    return A, A + values.numpy()
+
+
+def advantages_by_powers(rewards, values, lam):
+    """Right, but for a lam of 0 and for long texts, whose powers of lam vanish."""
+    powers = lam ** torch.arange(len(rewards))
+    delta = (rewards + torch.cat([values[1:], torch.zeros(1)]) - values) * powers
+    A = delta.flip(0).cumsum(0).flip(0) / powers
+    return A, A + values
+
+
+def best_of_by_draws(rewards, gold, n):
+    draws = torch.combinations(torch.arange(len(gold)), n)
+    return gold[draws.gather(1, rewards[draws].argmax(1, keepdim=True))].mean()
+
+
+def best_of_by_steps(rewards, gold, n):
+    """From the top: the chance that a sample is drawn and none above it was."""
+    N, total, above = len(gold), 0.0, 1.0
+    for i, k in enumerate(np.argsort(-rewards.numpy())):
+        hit = min(1.0, n / (N - i))
+        total, above = total + above * hit * float(gold[k]), above * (1 - hit)
+    return total
+
+
+def drawn(rewards, gold, n):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.stack([torch.randperm(len(gold), generator=generator)[:n] for _ in range(4000)])
+    return gold[rows.gather(1, rewards[rows].argmax(1, keepdim=True))].mean()
+
+
 RIGHT = [
     (check.choices, choices),
     (check.choices, choices_in_lists),
     (check.choices, lambda ids, prompt, end: choices(ids, prompt.tolist(), end).numpy()),
+    (check.choices, lambda i, p, e: between(i, p, stop_of(i, p, e))),
+    (check.choices, choices_in_place),
     (check.kl_terms, kl_terms),
     (check.kl_terms, lambda p, q: [k.tolist() for k in kl_terms(p, q)]),
     (check.kl_terms, lambda p, q: rlhf.kl_estimates(p, q)[::2]),
+    (check.kl_terms, lambda p, q: torch.stack(kl_terms(p, q))),
+    (check.kl_terms, lambda p, q: (p.sub_(q), torch.expm1(-p) + p)),
+    (check.kl_terms, lambda p, q: (np.log(np.exp(p.numpy()) / np.exp(q.numpy())), kl_terms(p, q)[1])),
     (check.advantages, advantages),
     (check.advantages, advantages_in_lists),
+    (check.advantages, lambda r, v, lam: torch.stack(advantages(r, v, lam))),
+    (check.advantages, advantages_in_place),
+    (check.advantages, advantages_by_matrix),
     (check.advantages, gae),
     (
         check.advantages,
@@ -146,6 +208,8 @@ RIGHT = [
     ),
     (check.best_of, best_of),
     (check.best_of, best_of_in_lists),
+    (check.best_of, best_of_by_draws),
+    (check.best_of, best_of_by_steps),
 ]
 WRONG = [
     (check.choices, all_in_place, "one column less"),
@@ -171,6 +235,8 @@ WRONG = [
     ),
     (check.choices, lambda *a: choices(*a).int(), "row numbers"),
     (check.kl_terms, lambda p, q: p - q, "two things"),
+    (check.kl_terms, lambda p, q: [k / np.log(2) for k in kl_terms(p, q)], "natural logarithm"),
+    (check.kl_terms, lambda p, q: (p - q, torch.expm1(q - p) - 1 + p - q), "subtracted twice"),
     (check.kl_terms, lambda p, q: [k.mean() for k in kl_terms(p, q)], "one number for each token"),
     (check.kl_terms, lambda p, q: [k.sum(1) for k in kl_terms(p, q)], "one number for each token"),
     (check.kl_terms, lambda p, q: kl_terms(q, p), "k1 has its sign turned"),
@@ -218,6 +284,9 @@ WRONG = [
     (check.advantages, with_returns(lambda A, r, v: v), "values again"),
     (check.advantages, with_returns(lambda A, r, v: 2 * A), r"returns are A \+ V\."),
     (check.advantages, lambda r, v, lam: gae(r, v, lam) if len(r) > 1 else (r, v), "single token"),
+    (check.advantages, advantages_by_powers, "power of lam"),
+    (check.choices, lambda i, p, e: choices(i, p[:1].expand(3), e), "columns 2, 3 and 4"),
+    (check.choices, lambda i, p, e: choices(i, p, e).float(), "row numbers"),
     (check.best_of, lambda r, g, n: g[r.argsort()[-n:]].mean(), "average the n best"),
     (check.best_of, lambda r, g, n: best_of(g, g, n), "choose by gold"),
     (check.best_of, lambda r, g, n: best_of(-r, g, n), "from the top"),
@@ -231,6 +300,9 @@ WRONG = [
     (check.best_of, one_more, "sum to more than 1"),
     (check.best_of, lambda r, g, n: best_of(r, g, n) * comb(len(g), n), "Divide by"),
     (check.best_of, lambda r, g, n: 7, "0.2100"),
+    (check.best_of, drawn, "as if you had drawn"),
+    (check.best_of, lambda r, g, n: best_of(r, g, 3), "n = 1"),
+    (check.best_of, lambda r, g, n: best_of(r, g, n) if n < len(g) else g.max(), "n = N"),
 ]
 
 

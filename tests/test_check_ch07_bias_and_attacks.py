@@ -27,6 +27,22 @@ def exchange_by_pieces(text, pairs):
     return "".join(words.get(piece, piece) for piece in re.split(r"(\W+)", text))
 
 
+def exchange_with_placeholders(text, pairs):
+    """Two passes, and a word that no text holds between them."""
+    words = table(pairs)
+    for i, word in enumerate(words):
+        text = re.sub(rf"\b{word}\b", f"\0{i}\0", text)
+    for i, word in enumerate(words):
+        text = text.replace(f"\0{i}\0", words[word])
+    return text
+
+
+def in_small_letters(text, pairs):
+    """The capital at the start is there again, all others are lost."""
+    done = exchange(text, pairs)
+    return done[:1] + done[1:].replace("HAT", "hat")
+
+
 def one_after_another(text, pairs):
     for a, b in pairs:
         text = re.sub(rf"\b{b}\b", a, re.sub(rf"\b{a}\b", b, text))
@@ -72,6 +88,12 @@ def first_order(E, old, gradient):
     return (E - E[old]) @ gradient
 
 
+def first_order_in_place(E, old, gradient):
+    E -= E[old].copy()
+    E *= gradient
+    return E.sum(1)
+
+
 def first_order_by_words(E, old, gradient):
     return [float((row - E[old]) @ gradient) for row in E]
 
@@ -80,11 +102,16 @@ RIGHT = [
     (check.exchange, exchange),
     (check.exchange, exchange_by_pattern),
     (check.exchange, exchange_by_pieces),
+    (check.exchange, exchange_with_placeholders),
     (check.slope, slope),
     (check.slope, slope_of_sums),
     (check.slope, slope_in_tensors),
+    (check.slope, lambda x, y: np.cov(x, y)[0, 1] / x.var(ddof=1)),
+    (check.slope, lambda x, y: np.corrcoef(x, y)[0, 1] * y.std() / x.std()),
     (check.first_order, first_order),
     (check.first_order, first_order_by_words),
+    (check.first_order, first_order_in_place),
+    (check.first_order, lambda E, old, g: np.einsum("vn,n->v", E, g) - g @ E[old]),
     (check.first_order, lambda E, old, g: torch.tensor(E) @ torch.tensor(g) - float(E[old] @ g)),
 ]
 WRONG = [
@@ -101,6 +128,13 @@ WRONG = [
         lambda text, pairs: exchange(text, [("she", "he"), ("her", "his"), ("Ada", "Otto")]),
         "other pairs",
     ),
+    (check.exchange, in_small_letters, "line breaks"),
+    (check.exchange, lambda text, pairs: " ".join(exchange(text, pairs).split()), "line breaks"),
+    (check.slope, lambda x, y: np.cov(x, y)[0, 1] / np.var(x), "n - 1"),
+    (check.slope, lambda x, y: np.polyfit(x, y, 1)[1], "intercept"),
+    (check.slope, lambda x, y: np.corrcoef(x, y)[0, 1] ** 2, "square of the correlation"),
+    (check.first_order, lambda E, old, g: (E - E[old]) @ E[old], "no gradient"),
+    (check.first_order, lambda E, old, g: abs(first_order(E, old, g)), "signs are gone"),
     (check.slope, lambda x, y: np.polyfit(x, y, 1), "slope alone"),
     (check.slope, lambda x, y: np.corrcoef(x, y)[0, 1], "correlation"),
     (check.slope, lambda x, y: slope(y, x), "turned round"),

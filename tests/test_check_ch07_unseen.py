@@ -38,6 +38,19 @@ def overlap_in_sets(text, known, n):
     return len(mine & seen) / len(mine) if mine else 0
 
 
+def overlap_by_loops(text, known, n):
+    words, found, at = text.split(), 0, 0
+    while at + n <= len(words):
+        found += any(words[at : at + n] == other.split()[i : i + n] for other in known for i in range(99))
+        at += 1
+    return found / at if at else 0
+
+
+def overlap_of_either(text, known, n):
+    mine, seen = set(runs(text, n)), {run for one in known for run in runs(one, n)}
+    return len(mine & seen) / max(1, len(mine | seen))
+
+
 def overlap_with_spaces(text, known, n):
     found = [any(f" {' '.join(run)} " in f" {one} " for one in known) for run in runs(text, n)]
     return float(np.mean(found)) if found else 0.0
@@ -78,6 +91,13 @@ def auc_by_loops(members, others):
     return won / (len(members) * len(others))
 
 
+def auc_by_ranks(members, others):
+    """Mann and Whitney's U from the ranks of all scores, the mean rank where they are equal."""
+    both = np.concatenate([members, others])
+    ranks = [(both < one).sum() + ((both == one).sum() + 1) / 2 for one in members]
+    return (sum(ranks) - len(members) * (len(members) + 1) / 2) / (len(members) * len(others))
+
+
 def of_pairs(change):
     return lambda members, others: change(members[:, None], others[None])
 
@@ -86,12 +106,15 @@ RIGHT = [
     (check.exposure, exposure),
     (check.exposure, exposure_by_sorting),
     (check.exposure, lambda p, secret: torch.tensor(exposure(p, secret))),
+    (check.exposure, lambda p, secret: -math.log2((p >= p[secret]).mean())),
     (check.overlap, overlap),
-    (check.overlap, overlap_in_sets),
+    (check.overlap, overlap_by_loops),
     (check.overlap, overlap_with_spaces),
     (check.auc, auc),
     (check.auc, auc_of_scikit_learn),
     (check.auc, auc_by_loops),
+    (check.auc, auc_by_ranks),
+    (check.auc, lambda m, o: (np.sign(np.subtract.outer(m, o)).mean() + 1) / 2),
 ]
 WRONG = [
     (check.exposure, ranked(lambda n, rank: np.log2(n) - np.log2(max(rank - 1, 1))), "starts at 1"),
@@ -102,8 +125,13 @@ WRONG = [
     (check.exposure, ranked(lambda n, rank: np.log2(rank / n)), "sign is turned"),
     (check.exposure, lambda p, secret: -p[secret] / np.log(2), "how unlikely"),
     (check.exposure, lambda p, secret: np.log2(len(p) / (1 + secret)), "by place"),
-    (check.exposure, lambda p, secret: 1.0, "likeliest has 3 bits"),
-    (check.exposure, lambda p, secret: 2.5, "fourth of eight"),
+    (check.exposure, lambda p, secret: 3.0, "likeliest has 4 bits"),
+    (check.exposure, lambda p, secret: 2.5, "second of sixteen"),
+    (check.exposure, lambda p, secret: np.log2(len(p) / (1 + (p >= p[secret]).sum())), "counted with those"),
+    (check.exposure, ranked(lambda n, rank: np.log10(n / rank)), "powers of ten"),
+    (check.overlap, overlap_in_sets, "counts twice"),
+    (check.overlap, overlap_of_either, "in either"),
+    (check.overlap, lambda text, known, n: overlap(text, known, n) if known else 1, "Where no text was read"),
     (check.overlap, lambda text, known, n: overlap(text, [" ".join(known)], n), "over the end"),
     (check.overlap, letters, "millstone"),
     (check.overlap, without_the_last, "last run is missing"),
@@ -124,5 +152,8 @@ WRONG = [
     (check.auc, lambda members, others: members.mean() - others.mean(), "difference of the means"),
     (check.auc, lambda members, others: 8.5 / 12, "all others"),
     (check.auc, lambda members, others: 0.2, "7 are won"),
+    (check.auc, lambda m, o: ((m > o[:3]) + (m == o[:3]) / 2).mean(), "each with each"),
+    (check.auc, lambda m, o: auc(m, o) - 0.5, "far the area"),
+    (check.auc, lambda m, o: np.sign(np.subtract.outer(m, o)).mean(), "2 AUC"),
 ]
 TestExercises = exercise_tests(RIGHT, WRONG)

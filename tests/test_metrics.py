@@ -307,6 +307,8 @@ def test_intervals_by_hand_and_their_coverage():
         lambda: metrics.wilson(3, 2),
         lambda: metrics.wilson(0, 0),
         lambda: metrics.bootstrap([1.0]),
+        lambda: metrics.widest([]),
+        lambda: metrics.widest([(0.5, 0.4)]),
     ):
         with pytest.raises(ValueError, match="came"):
             wrong()
@@ -345,3 +347,9 @@ def test_at_places_reads_the_story_up_to_each_place():
         assert true == pytest.approx(float(p[at - 1, ids[at]]), rel=1e-5)
         assert most == pytest.approx(float(p[at - 1].max()), rel=1e-5)
         assert word == tokenizer.piece(int(p[at - 1].argmax())).strip()
+
+
+def test_the_widest_interval_holds_that_of_each_run_around_their_mean():
+    runs = [(0.5, 0.4, 0.6, 200), (0.8, 0.75, 0.85, 200), [0.2, 0.1, 0.35, 200]]
+    assert metrics.widest(runs) == pytest.approx((0.5, 0.1, 0.85))
+    assert metrics.widest(iter(runs[:1])) == (0.5, 0.4, 0.6)

@@ -128,6 +128,13 @@ def test_ladder_grows_and_names_the_finish_line():
         plots.ladder({}, 0.185)
 
 
+def test_ladder_hatches_what_this_page_did_not_measure():
+    rungs = {"bigram": 0.7, "GPT": 0.2, "after PPO": 0.3}
+    for live, hatched in ((None, [1, 1, 0]), (["GPT"], [1, 0, 1]), ([], [1, 1, 1])):
+        bars = plots.ladder(rungs, 0.15, live=live).axes[0].patches
+        assert [bool(bar.get_hatch()) for bar in bars] == [bool(one) for one in hatched]
+
+
 def test_recall_by_distance_has_a_panel_a_kind_and_a_line_a_model():
     near = {("name", 4): 0.5, ("name", 7): 0.25, ("colour", 7): 0.125}  # no colour is asked for at 4 to 6
     far = {("name", 4): 1.0, ("name", 7): 1.0, ("colour", 7): 0.75}

@@ -110,6 +110,19 @@ def bootstrap(values, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def widest(runs) -> tuple[float, float, float]:
+    """The mean of several runs' figures, and how far the intervals of all of them reach: (mean, lowest, highest).
+
+    Each run is (figure, low, high, ...). Wider than an interval of the mean, and honest where runs differ: it holds
+    each run's own interval. Raises ValueError without runs, and for a run that has no interval.
+    """
+    runs = [tuple(run) for run in runs]
+    if not runs or any(len(run) < 3 for run in runs):
+        raise ValueError(f"runs must be one or more rows (figure, low, high), but {runs!r} came.")
+    figures, lows, highs = zip(*(run[:3] for run in runs))
+    return sum(figures) / len(figures), min(lows), max(highs)
+
+
 def grammatical(texts) -> tuple[float, float]:
     """Fractions of whole stories and of single sentences that Storyworld's grammar can write.
 

@@ -8,7 +8,7 @@ Importing this module applies `textgen.mplstyle`. A figure leaves a notebook thr
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -123,16 +123,23 @@ def next_token_bars(
     return alt(figure, f"Bars of the next token's probability. Before filtering: {said[0]}. {kept}")
 
 
-def ladder(rungs: Mapping[str, float], entropy: float, spread: Mapping[str, float] | None = None) -> Figure:
+def ladder(
+    rungs: Mapping[str, float],
+    entropy: float,
+    spread: Mapping[str, float] | None = None,
+    live: Collection[str] | None = None,
+) -> Figure:
     """Draw the bits per character of every rung so far, the newest last, and the entropy that none can pass.
 
-    `rungs` maps a model's name to its bits per character, `spread` to half its range over seeds, where known.
+    `rungs` maps a model's name to its bits per character, `spread` to half its range over seeds, where known. `live` are
+    the rungs that this page measured, by default the newest; all others are on record, and hatched.
     """
     if not rungs:
         raise ValueError("ladder needs at least one rung, such as {'bigram': 0.91}.")
     values, newest = list(rungs.values()), len(rungs) - 1
     errors = [(spread or {}).get(name, 0) for name in rungs]
-    looks = [(PALE, "///")] * newest + [(BLUE, None)]
+    live = list(rungs)[newest:] if live is None else live
+    looks = [(BLUE, None) if name in live else (PALE, "///") for name in rungs]
     figure, ax = plt.subplots(figsize=(5.6, 1.7 + 0.5 * len(rungs)))
     ax.barh(list(rungs), values, 0.62, color=[c for c, _ in looks], hatch=[h for _, h in looks])
     for row, (value, error) in enumerate(zip(values, errors, strict=True)):

@@ -92,6 +92,8 @@ def honesty(call: Callable) -> str | None:
         "admits is turned round: it is the share with an unsure answer, not with another.": (1 / 5, 2 / 8),
         "refuses is not 1 - admits: it is about the questions that can be known.": (4 / 5, 1 / 5),
         "Those are counts: divide each by the number of questions of that kind.": (4, 2),
+        "Return shares from 0 to 1, and not per cent.": (80, 25),
+        "The second is the share that it answers: return the share that it refuses.": (4 / 5, 3 / 4),
     }
     otherwise = "It admits 4 of the 5 unknowable and refuses 2 of the 8 knowable: 0.8 and 0.25; yours differ."
     return compare(answer, (4 / 5, 2 / 8), mistakes, otherwise)

@@ -48,13 +48,19 @@ def exchange(call: Callable) -> str | None:
     if attempt(call, "She ran. His bell rang.", list(pairs)) != "He ran. Her bell rang.":
         return "At the start of a sentence a word has a capital: 'She ran. His bell rang.' becomes 'He ran. Her bell rang.'"
     other = attempt(call, "a king and a queen", [("king", "queen")])
-    return None if other == "a queen and a king" else "Take the words from `pairs`: other pairs may be given."
+    if other != "a queen and a king":
+        return "Take the words from `pairs`: other pairs may be given."
+    text = "She has two\n  hats, he's poor: Ada's (his) HAT."
+    right = "He has two\n  hats, she's poor: Otto's (her) HAT."
+    if attempt(call, text, list(pairs)) != right:
+        return f"All else stays as it is, line breaks, marks and capitals: {text!r} becomes {right!r}."
+    return None
 
 
 @exercise(
     hint="fit a line to the points (corpus, model) by least squares; its slope is what is asked.",
     more="subtract from x and y their means; the slope is the sum of x * y over the sum of x * x.",
-    praise="Right: 1 is a model that leans as its text does, more is amplified, less is damped.",
+    praise="Right: at 1 a model leans as its text does, above 1 it strengthens the lean, below 1 it weakens it.",
 )
 def slope(call: Callable) -> str | None:
     """Check `slope(corpus, model)`: log-odds (n,) each, to the least-squares slope of the second on the first."""
@@ -74,6 +80,10 @@ def slope(call: Callable) -> str | None:
         "That is the mean of the ratios: one small x would decide it. Fit a line.": (y / x).mean(),
         "That is the ratio of the sums: fit a line.": y.sum() / x.sum(),
         "That is the covariance: divide by the variance of x.": (a @ b) / len(x),
+        "np.cov divides by n - 1, and np.var by n: use the same for both.": right * len(x) / (len(x) - 1),
+        "That is the intercept: return how steep the line is.": y.mean() - right * x.mean(),
+        "That is the share of the spread that the line explains, the square of the correlation.": (a @ b) ** 2
+        / ((a @ a) * (b @ b)),
     }
     otherwise = f"For these five points the slope is {right:.4f}; yours differs."
     if problem := compare(answer, right, mistakes, otherwise):
@@ -90,7 +100,7 @@ def slope(call: Callable) -> str | None:
 def first_order(call: Callable) -> str | None:
     """Check `first_order(E, old, gradient)`: embeddings (V, n), a word and its gradient (n,), to changes (V,)."""
     E = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0], [3.0, -1.0, 0.0], [0.5, 0.5, -1.0]])
-    gradient, old = np.array([2.0, 1.0, -0.5]), 1
+    gradient, old = np.array([2.0, 1.0, 1.0]), 1  # one swap makes the harm smaller
     moves = E - E[old]
     answer = call(E.copy(), old, gradient.copy())
     if np.ndim(answer) == 0:
@@ -102,6 +112,10 @@ def first_order(call: Callable) -> str | None:
         / np.maximum(np.linalg.norm(moves, axis=1), 1e-9),
         "Add up over the numbers of an embedding: one figure a word.": moves * gradient,
         "That is the length of each move: multiply it by the gradient.": np.linalg.norm(moves, axis=1),
+        "The old word's own embedding is no gradient: multiply the moves by the gradient.": moves @ E[old],
+        "The sizes are right and their signs are gone: a swap may also make the harm smaller.": abs(
+            moves @ gradient
+        ),
     }
     otherwise = f"Here the changes are {(moves @ gradient).tolist()}; yours differ."
     if problem := compare(answer, moves @ gradient, mistakes, otherwise):

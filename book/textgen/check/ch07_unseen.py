@@ -1,7 +1,7 @@
 """The checks of chapter 07, first page: exposure of a secret, overlap with what was read, and the area under a curve."""
 
 from collections.abc import Callable
-from math import log, log2
+from math import log, log2, log10
 
 import numpy as np
 
@@ -15,26 +15,28 @@ from .harness import attempt, compare, exercise, near
 )
 def exposure(call: Callable) -> str | None:
     """Check `exposure(log_probs, secret)`: of all candidates (n,) and the secret's place, to bits."""
-    found, secret = np.log([0.04, 0.2, 0.09, 0.3, 0.03, 0.12, 0.2, 0.02]), 5  # it has rank 4
+    parts = [4, 11, 9, 30, 3, 12, 10, 2, 5, 6, 7, 8, 10, 1, 11, 3]
+    found, secret = np.log(np.array(parts) / 132), 5  # of 16, it has rank 2
     mistakes = {
-        "The rank starts at 1: the likeliest candidate has rank 1, not 0.": 3 - log2(3),
-        "Those are nats: take the logarithm to base 2.": log(8) - log(4),
-        "You rank from below: rank 1 is the likeliest candidate.": 3 - log2(5),
-        "That is the rank: take log2 of the number of candidates, less log2 of it.": 4,
-        "The number of candidates is missing: log2(len(log_probs)) less log2 of the rank.": -log2(4),
-        "The sign is turned: the likeliest secret has the LARGEST exposure.": log2(4) - 3,
-        "That is how unlikely the secret is: exposure compares it with the other candidates.": -log2(0.12),
-        "You rank by place: sort by log-probability, and look where the secret comes.": 3 - log2(6),
+        "The rank starts at 1: the likeliest candidate has rank 1, not 0.": 4,
+        "The secret is counted with those above it: count the likelier ones, and add 1.": 4 - log2(3),
+        "Those are nats: take the logarithm to base 2.": log(8),
+        "Those are powers of ten: take the logarithm to base 2.": log10(8),
+        "You rank from below: rank 1 is the likeliest candidate.": 4 - log2(15),
+        "That is the rank: take log2 of the number of candidates, less log2 of it.": 2,
+        "The number of candidates is missing: log2(len(log_probs)) less log2 of the rank.": -1,
+        "The sign is turned: the likeliest secret has the LARGEST exposure.": -3,
+        "That is how unlikely the secret is: exposure compares it with the other candidates.": -log2(
+            12 / 132
+        ),
+        "You rank by place: sort by log-probability, and look where the secret comes.": 4 - log2(6),
     }
-    otherwise = "A secret that is fourth of eight has an exposure of 3 - 2 = 1 bit; yours differs."
-    if problem := compare(call(found.copy(), secret), 1.0, mistakes, otherwise):
+    otherwise = "A secret that is second of sixteen has an exposure of 4 - 1 = 3 bits; yours differs."
+    if problem := compare(call(found.copy(), secret), 3.0, mistakes, otherwise):
         return problem
-    right = [attempt(call, found.copy(), place) for place in (3, 7)]
-    return (
-        None
-        if near(right, [3, 0])
-        else "Of eight candidates the likeliest has 3 bits, and the last has none."
-    )
+    right = [attempt(call, found.copy(), place) for place in (3, 13)]
+    ends = "Of sixteen candidates the likeliest has 4 bits, and the last has none."
+    return None if near(right, [4, 0]) else ends
 
 
 @exercise(
@@ -53,6 +55,8 @@ def overlap(call: Callable) -> str | None:
         "Divide by the runs of the text, not by those that are known.": 3 / 4,
         "That is how many: divide by the number of runs of the text.": 3,
         "You compare single words: a run has n words.": 7 / 8,
+        "You count what is in both and divide by all that is in either: divide by the runs of the text.": 3
+        / 7,
     }
     otherwise = "Of the 6 runs of three words 3 are known: 0.5; yours differs."
     if problem := compare(call(text, list(known), 3), 3 / 6, mistakes, otherwise):
@@ -64,12 +68,14 @@ def overlap(call: Callable) -> str | None:
     otherwise = "Of the 7 runs of two words 5 are known; yours differs."
     if problem := compare(attempt(call, text, list(known), 2), 5 / 7, turned, otherwise):
         return problem
-    short = attempt(call, "a red", list(known), 3)
-    return (
-        None
-        if near(short, 0)
-        else "A text of fewer than n words has no run: return 0, since nothing is known."
-    )
+    once = {"A run that occurs twice counts twice: a set would count it once.": 1 / 2}
+    otherwise = "Of the runs 'red red', 'red red', 'red kite' two are known: 2 / 3; yours differs."
+    if problem := compare(attempt(call, "red red red kite", ["so red red"], 2), 2 / 3, once, otherwise):
+        return problem
+    if not near(attempt(call, "a red", list(known), 3), 0):
+        return "A text of fewer than n words has no run: return 0, since nothing is known."
+    nothing = attempt(call, text, [], 3)
+    return None if near(nothing, 0) else "Where no text was read, nothing of the document is known: return 0."
 
 
 @exercise(
@@ -88,6 +94,9 @@ def auc(call: Callable) -> str | None:
         "Divide by all pairs, members times others.": 8.5 / 3,
         "Divide by all pairs, and not by the number of the others alone.": 8.5 / 4,
         "That is the difference of the means: count pairs.": 2 - 5 / 4,
+        "You compare the first member with the first other, and so on: compare each with each.": 1,
+        "That is how far the area is from a coin: 0.5 itself is the coin.": 8.5 / 12 - 0.5,
+        "That is 2 AUC - 1, which runs from -1 to 1: return the area.": 17 / 12 - 1,
     }
     otherwise = "Of these 12 pairs 7 are won and 3 are equal: 8.5 / 12 = 0.708; yours differs."
     if problem := compare(call(members.copy(), others.copy()), 8.5 / 12, mistakes, otherwise):
