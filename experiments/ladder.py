@@ -36,16 +36,21 @@ RUNGS = {
 }
 
 
+def trained(rung: tuple, seed: int, data, steps: int) -> tuple:
+    """Train one rung with one seed; return the model, and the history of its training."""
+    kind, config, settings, training = rung
+    torch.manual_seed(seed)
+    model = kind(config(vocab_size=len(data.tokenizer), **settings))
+    training = {"batch_size": BATCH_SIZE, "times": 1} | training
+    steps = max(1, round(steps * training.pop("times")))
+    return model, textgen.fit(model, data, steps, seed=seed, **training)
+
+
 def run(rung: tuple, seed: int, train: list, test: list, steps: int, edges: tuple = ()) -> dict:
     """Train one rung with one seed; its figures on the held-out stories, recall by distance where `edges` are given."""
     tokenizer = Tokenizer.word([story.text for story in train])
     data = corpus.stories(train, storyworld.stories(200, split="valid"), tokenizer)
-    kind, config, settings, training = rung
-    torch.manual_seed(seed)
-    model = kind(config(vocab_size=len(tokenizer), **settings))
-    training = {"batch_size": BATCH_SIZE, "times": 1} | training
-    steps = max(1, round(steps * training.pop("times")))
-    history = textgen.fit(model, data, steps, seed=seed, **training)
+    model, history = trained(rung, seed, data, steps)
     return {
         "bits": metrics.bits_per_char(model, tokenizer, test),
         "seconds": history.seconds,

@@ -1,7 +1,9 @@
 """The doctor's findings are right, and each problem comes with one sentence on what to do."""
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 import tomllib
@@ -242,3 +244,18 @@ def test_the_least_versions_are_those_of_pyproject():
     ]
     assert sorted(needed) == sorted(project["dependencies"])
     assert project["requires-python"] == ">=" + ".".join(map(str, doctor.PYTHON))
+
+
+@pytest.mark.parametrize("name", ["random.py", "torch.py", "http.py"])
+def test_a_file_that_stands_in_the_way_of_a_module_is_named_first(tmp_path, name):
+    (tmp_path / name).write_text("raise SystemExit('the wrong module')")
+    done = subprocess.run(
+        [sys.executable, "-m", "textgen.doctor"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "book")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.endswith(f"{name} is imported in place of the module of that name: rename it.\n")

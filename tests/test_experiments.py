@@ -31,6 +31,7 @@ TINY = {  # options for each record's own command
     "selection": "--seeds 1 --pages 2000 --tokens 4000 --test 10",
     "unseen": "--rungs WindowMLP --controls order --seeds 1 --steps 1 --stories 3000 --test 20",
     "variants": "--rungs post-norm --seeds 2 --steps 3 --stories 3000 --test 20",
+    "five_places": "--steps 3 --stories 3000",
     "ladder": "--seeds 2 --steps 3 --stories 3000 --test 20",
     "translator": "--seeds 1 --steps 2 --pairs 3000 --test 20",
     "windows": "1 2 --seeds 2 --steps 3 --stories 3000 --test 20",

@@ -1,5 +1,6 @@
 """Models by name: checked files, and one sentence when something is missing, damaged or out of reach."""
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import pytest
 import textgen
 import torch
 from textgen import GPT, GPTConfig, hub
-from textgen.files import sha256, write_sums
+from textgen.files import download, sha256, write_sums
 from textgen.page.pack import pack
 from textgen.tokenizer import Tokenizer
 from transformers import AutoTokenizer, pipeline
@@ -246,3 +247,46 @@ def test_the_assistants_ship_with_the_course(name):
     assert written["role"] == "assistant" and written["content"].strip() == answer
     assert sum(p.stat().st_size for p in (hub.WEIGHTS / name).iterdir()) < 5e6
     assert len(pack(model, tokenizer)) < 1.2e6
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            r"cannot be written \(Permission denied\): set HF_HOME",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            r"cannot be written \(No space left on device\): set HF_HOME",
+        ),
+        (huggingface_hub.errors.OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE keeps the hub's client"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "check the network"),
+    ],
+)
+def test_what_keeps_gpt2_away_is_named(error, words, monkeypatch):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a, **k: None)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *a, **k: None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(OSError, match=words) as told:
+        textgen.load("gpt2")
+    assert "all chapters work without it" in str(told.value)
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "file/below"))
+    source = tmp_path / "source.txt"
+    source.write_bytes(b"text")
+    with pytest.raises(
+        OSError, match=r"cannot be written \(Not a directory\): set TEXTGEN_CACHE .*; all else works\.$"
+    ):
+        download(source.as_uri(), "s.txt", sha256(source), "all else works")
+
+
+def test_what_is_no_name_at_all():
+    with pytest.raises(FileNotFoundError, match="but there is no None"):
+        textgen.load(None)

@@ -310,3 +310,38 @@ def test_intervals_by_hand_and_their_coverage():
     ):
         with pytest.raises(ValueError, match="came"):
             wrong()
+
+
+@pytest.mark.parametrize("kind", [LSTM, Bigram])
+def test_a_long_text_of_a_model_without_a_block_is_read_on_from_state_to_state(kind, tokenizer, monkeypatch):
+    torch.manual_seed(0)
+    config = {LSTM: LSTMConfig, Bigram: BigramConfig}[kind]
+    model = kind(config(vocab_size=len(tokenizer)))
+    torch.nn.init.normal_(next(model.parameters()))
+    text = " ".join(TEXTS * 5)
+    whole = metrics.bits_per_char(model, tokenizer, [text])
+    monkeypatch.setattr(metrics, "LOGITS", 7 * len(tokenizer))
+    sizes = []
+    model.head.register_forward_hook(lambda head, given, made: sizes.append(made.size(1)))
+    assert metrics.bits_per_char(model, tokenizer, [text]) == pytest.approx(whole, rel=1e-5)
+    assert max(sizes) == 7 and sum(sizes) == len(text) + 2
+
+
+def test_at_places_reads_the_story_up_to_each_place():
+    tokenizer = Tokenizer.word([metrics.STORY])
+    assert storyworld.stories(6, seed=1, split="test")[5].text.startswith(metrics.STORY)
+    torch.manual_seed(0)
+    model = LSTM(LSTMConfig(vocab_size=len(tokenizer)))
+    rows = metrics.at_places(model, tokenizer)
+    ids = tokenizer.prefix() + tokenizer.encode(metrics.STORY)
+    p = model(torch.tensor([ids]))[0][0].detach().softmax(-1)
+    for (true, word, most), place in zip(rows, metrics.PLACES, strict=True):
+        at = (
+            len(tokenizer.prefix())
+            + len(tokenizer.encode(metrics.STORY[: metrics.STORY.index(place) + len(place)]))
+            - 1
+        )
+        assert tokenizer.piece(ids[at]).strip() == place.split()[-1]
+        assert true == pytest.approx(float(p[at - 1, ids[at]]), rel=1e-5)
+        assert most == pytest.approx(float(p[at - 1].max()), rel=1e-5)
+        assert word == tokenizer.piece(int(p[at - 1].argmax())).strip()

@@ -478,3 +478,48 @@ def test_the_end_token_of_a_folder_is_kept(tmp_path):
     GPT.from_pretrained(tmp_path).save_pretrained(tmp_path / "again")
     settings = json.loads((tmp_path / "again/config.json").read_text())
     assert [settings[f"{name}_token_id"] for name in ("bos", "eos", "pad")] == [18, 18, 18]
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.float8_e4m3fn])
+def test_weights_that_gpt_cannot_compute_with_are_named(tmp_path, dtype):
+    make(GPT, n_embd=8, n_head=2).save_pretrained(tmp_path)
+    weights = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    safetensors.torch.save_file(
+        weights | {"transformer.ln_f.bias": weights["transformer.ln_f.bias"].to(dtype)},
+        tmp_path / "model.safetensors",
+    )
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(
+        ValueError,
+        match=f"has transformer.ln_f.bias as {name}, which GPT cannot compute with; with transformers",
+    ):
+        GPT.from_pretrained(tmp_path)
+
+
+def test_weights_of_several_floating_types_become_one(tmp_path):
+    model = make(GPT, n_embd=8, n_head=2)
+    model.save_pretrained(tmp_path)
+    weights = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    safetensors.torch.save_file(
+        {k: w.bfloat16() if w.dim() == 2 else w for k, w in weights.items()}, tmp_path / "model.safetensors"
+    )
+    again = GPT.from_pretrained(tmp_path)
+    assert {p.dtype for p in again.parameters()} == {torch.float32}
+    assert torch.equal(again.wte.weight, model.wte.weight.bfloat16().float())
+
+
+def test_a_folder_of_something_else_is_told_by_what_lies_there(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(
+        FileNotFoundError, match=r"no config.json in .*, but adapter_config.json; give a folder"
+    ):
+        GPT.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "hidden_size": 16}')
+    with pytest.raises(ValueError, match="says model_type = 'llama', but GPT has 'gpt2'"):
+        GPT.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["vocab_size", "block_size", "n_layer", "n_embd"])
+def test_a_gpt_of_nothing_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of 1 or more, not 0"):
+        GPT(GPTConfig(**{name: 0}))

@@ -143,3 +143,16 @@ def test_recall_by_distance_has_a_panel_a_kind_and_a_line_a_model():
     plots.pixels(figure)
     with pytest.raises(ValueError, match="none of them empty"):
         plots.recall_by_distance({"GPT": {}})
+
+
+def test_five_places_shows_what_ran_and_what_is_on_record():
+    from textgen import metrics, results
+
+    figure = plots.five_places({"Bigram": [(0.25, "kite", 0.5)] * len(metrics.PLACES)})
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == list(results("five_places")["rungs"]) and len(names) == 5
+    bars = figure.axes[0].patches
+    assert [bool(bar.get_hatch()) for bar in bars] == [name != "Bigram" for name in names]
+    assert bars[names.index("Bigram")].get_width() == 0.25 and "Bigram 0.25, says kite" in plots.alt_text(
+        figure
+    )

@@ -33,6 +33,7 @@ def another(tmp_path):
     package = tmp_path / "site/textgen"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
+    (package / "storyworld.py").touch()
     return package.parent
 
 
@@ -56,3 +57,11 @@ def test_on_an_old_python(tmp_path):
     done = run(old + setup_cell(), tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "This course needs Python 3.11 or newer, not 3.10.4.\n"
+
+
+def test_another_package_of_the_same_name_is_not_taken_for_the_course(tmp_path, another):
+    (another / "textgen/storyworld.py").unlink()
+    done = run(setup_cell() + SHOW, tmp_path, PYTHONPATH=str(another))
+    assert done.returncode == 1 and done.stderr.startswith(
+        "Connect to the network and run this again (pip install git+"
+    )

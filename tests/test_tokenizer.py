@@ -2,12 +2,13 @@
 
 import _thread
 import json
+import os
 import random
 import time
 
 import pytest
 import tokenizers
-from textgen import storyworld
+from textgen import files, storyworld
 from textgen.tokenizer import Tokenizer, write_atomically
 from transformers import AutoTokenizer
 
@@ -251,3 +252,26 @@ def test_write_atomically_keeps_the_old_file_and_no_other(tmp_path, monkeypatch)
         write_atomically(path, '{"a": 2}')
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["settings.json"]
+
+
+def test_two_writers_of_one_file_both_write_it_whole(tmp_path):
+    with files.replacing(tmp_path / "x") as slow:
+        slow.write_bytes(b"one, sl")
+        with files.replacing(tmp_path / "x") as fast:
+            fast.write_bytes(b"two")
+        assert (tmp_path / "x").read_bytes() == b"two"
+        with open(slow, "ab") as file:
+            file.write(b"ow")
+    assert (tmp_path / "x").read_bytes() == b"one, slow" and os.listdir(tmp_path) == ["x"]
+
+
+def test_a_file_of_another_version_is_told_from_damage_and_a_mark_at_its_beginning_is_none(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    Tokenizer.char(["ab"]).save(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(Tokenizer.from_file(path)) == 3
+    found = json.loads(path.read_text("utf-8-sig"))
+    found["model"]["type"] = "WordLevel2"
+    path.write_text(json.dumps(found))
+    with pytest.raises(ValueError, match=r"cannot be read by tokenizers .* may come from a newer version"):
+        Tokenizer.from_file(path)

@@ -27,7 +27,6 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 # from the tag of this version: the copies that learners saved outlive what main is today.
 SETUP = """\
 # @title Setup: finds the course's package, textgen, or installs it (15 s on Colab)
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +35,10 @@ if sys.version_info < (3, 11):
     sys.exit(f"This course needs Python 3.11 or newer, not {sys.version.split()[0]}.")
 here = [Path.cwd(), *Path.cwd().parents]
 sys.path[:0] = [f"{one}/book" for one in here if (one / "book/textgen").is_dir()][:1]
-if importlib.util.find_spec("textgen") is None:
+try:
+    import textgen.storyworld  # another package goes by the name of textgen, too
+except ImportError:
+    sys.modules.pop("textgen", None)
     source = "git+https://github.com/REPOSITORY@vVERSION"
     pip = [sys.executable, "-m", "pip", "install", "-q", source]
     if subprocess.run(pip, capture_output=True).returncode:

@@ -20,8 +20,10 @@ ADDRESS = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}/(?!\.{1,2}$)[A-Za-z0-9
 def source_files(root: Path = ROOT) -> list[Path]:
     """Return the files of the checkout at `root`, those not committed yet among them; git knows what to ignore."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.split("\0")
-    return sorted(root / name for name in set(names) if name and (root / name).is_file())
+    done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"git must tell which files are the book's ({done.stderr.strip()}): clone the repository.")
+    return sorted(root / name for name in set(done.stdout.split("\0")) if name and (root / name).is_file())
 
 
 def spellings(repo: str) -> list[str]:

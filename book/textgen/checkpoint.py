@@ -37,10 +37,13 @@ def load_checkpoint(folder, model, optimizers: list, run: dict) -> tuple[dict, i
         raise ValueError(f"checkpoint must be a folder, but {str(folder)!r} is a file.")
     if not (path := folder / FILE).exists():
         return {}, 0
+    if path.is_dir():
+        raise ValueError(f"checkpoint {str(path)!r} is a folder where a file should be: name another folder.")
     try:
         with safe_open(path, framework="pt") as file:
             meta = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Clones, since what maps the file would keep it from being replaced on Windows.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         if meta.get("checksum") != content(meta["json"], tensors):
             raise ValueError("it is damaged, or of another version")
         saved = json.loads(meta["json"])

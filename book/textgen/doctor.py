@@ -5,10 +5,23 @@ Written so that an old Python reads it too, and no package needs to be there.
 
 from __future__ import annotations
 
-import http.client
 import os
-import shutil
 import sys
+
+
+def shadow() -> str:
+    """A file of this folder that Python takes for the module of its name, and with it all that imports that; or ""."""
+    ours = {*getattr(sys, "stdlib_module_names", ()), "numpy", "tokenizers", "torch", "transformers"}
+    return next((name for name in sorted(os.listdir()) if name.endswith(".py") and name[:-3] in ours), "")
+
+
+if __name__ == "__main__" and shadow():  # before the imports below, which it would spoil
+    sys.exit(
+        f"Problem: {os.path.abspath(shadow())} is imported in place of the module of that name: rename it."
+    )
+
+import http.client
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -168,7 +181,7 @@ def scripts() -> Finding:
     from .page import chat_widget, live_widget
 
     names = {*live_widget.MODEL, *live_widget.CONTROLS, *chat_widget.FILES, "explore.js", "label.js"}
-    names |= {f"{name}.css" for name in ("chat", "explore", "label", "live", "shared_page")}
+    names |= {f"{name}.css" for name in ("chat", "explore", "guess", "label", "live", "shared_page")}
     for path in sorted(live_widget.HERE / name for name in names):
         content = path.read_bytes() if path.is_file() else None
         if content is None or not content.endswith(b"\n") or b"\0" in content:

@@ -1,23 +1,37 @@
 """Files: written whole or not at all, read with one sentence when damaged, checked by SHA-256, downloaded once."""
 
+import errno
+import glob
 import hashlib
 import http.client
 import os
+import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LFS = b"version https://git-lfs.github.com/spec/"  # how the file begins that Git LFS leaves in the place of a large one
+ABANDONED = 3600  # seconds since a temporary neighbour was last written to
+NAMED = 4  # of the files that lie in the place of one that is missing
 SUMS = "SHA256SUMS"  # in a folder of weights, as `sha256sum` writes and checks it
 
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary neighbour of `path` to write to; it takes the file's place when the block ends well."""
+    """A temporary neighbour of `path` to write to; it takes the file's place when the block ends well.
+
+    Each writer has a neighbour of its own: of two that write one file at a time, the last to end has it whole. What a
+    killed writer left behind goes with the next one, once it is an hour old.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = path.with_name(f".{path.name}.partial")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime >= ABANDONED:
+                left.unlink()
+    neighbour = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         yield neighbour
         os.replace(neighbour, path)
@@ -63,13 +77,13 @@ def read_parsed(path: str | os.PathLike, parse: Callable):
     """``parse(bytes)`` of a file; raises FileNotFoundError without one, ValueError where ``parse`` fails."""
     path = Path(path)
     if not path.is_file():
-        raise problem(
-            FileNotFoundError, f"There is no {path.name} in {path.parent}", "give a folder that holds one"
-        )
+        there = sorted(one.name for one in path.parent.iterdir())[:NAMED] if path.parent.is_dir() else []
+        cause = f"There is no {path.name} in {path.parent}{', but ' * bool(there)}{', '.join(there)}"
+        raise problem(FileNotFoundError, cause, "give a folder that holds one")
     try:
         return parse(path.read_bytes())
     except Exception as error:  # each parser has its own
-        raise damaged(path, error) from error
+        raise error if hasattr(error, "cause") else damaged(path, error) from error
 
 
 def sha256(path: str | os.PathLike) -> str:
@@ -100,6 +114,12 @@ def verify(folder: str | os.PathLike) -> None:
         check_sha256(Path(folder) / name, wanted)
 
 
+def unwritable(error: BaseException) -> str:
+    """Why a file could not be written, in the system's words; "" where an error says something else."""
+    kept = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOENT)
+    return error.strerror if isinstance(error, OSError) and error.errno in kept else ""
+
+
 def cache_folder() -> Path:
     """The folder of downloads: ``TEXTGEN_CACHE``, or textgen in the user's cache folder."""
     if folder := os.environ.get("TEXTGEN_CACHE"):
@@ -110,8 +130,8 @@ def cache_folder() -> Path:
 def download(url: str, name: str, wanted: str, without: str, timeout: float = 10) -> Path:
     """The file `name` of the cache folder, fetched from `url` unless it is there; `wanted` is its SHA-256.
 
-    Raises ConnectionError when the download fails and ValueError when other bytes arrive than expected; both
-    say `without`, what still works without the file.
+    Raises ConnectionError when the download fails, ValueError when other bytes arrive than expected, and OSError when
+    they cannot be kept; all say `without`, what still works without the file.
     """
     path = cache_folder() / name
     if path.is_file() and sha256(path) == wanted:
@@ -123,5 +143,9 @@ def download(url: str, name: str, wanted: str, without: str, timeout: float = 10
         raise ConnectionError(f"{name} could not be downloaded ({error}): {without}.") from error
     if hashlib.sha256(content).hexdigest() != wanted:
         raise ValueError(f"The {name} that came is not the file it should be (wrong SHA-256): {without}.")
-    write_atomically(path, content)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        where = f"{path.parent} cannot be written ({error.strerror}): set TEXTGEN_CACHE to a folder that can"
+        raise type(error)(f"{where}; {without}.") from error
     return path

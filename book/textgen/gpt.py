@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .gpt2_folder import GPT2Folder
+from .inputs import whole
 from .models import LanguageModel, loss_of
 
 
@@ -124,6 +125,8 @@ class GPT(GPT2Folder, LanguageModel):
     Config = GPTConfig
 
     def __init__(self, config: GPTConfig):
+        for name in ("vocab_size", "block_size", "n_layer", "n_embd"):
+            whole(name, getattr(config, name), 1)
         if config.n_head < 1 or config.n_embd % config.n_head:
             raise ValueError(f"n_embd {config.n_embd} must be a multiple of n_head {config.n_head}.")
         super().__init__(config)

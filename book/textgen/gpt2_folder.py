@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, fields
+from functools import reduce
 from pathlib import Path
 
 from .files import problem, read_parsed, write_atomically
@@ -16,7 +17,6 @@ OTHERWISE = {  # weights that are not read here, and what is wrong with them
 HF_NAMES = {"block_size": "n_positions", "dropout": "resid_pdrop"}  # names that differ in config.json
 # What a GPT-2 folder may ask for that would change the arithmetic, and the only value that we compute.
 FIXED = {
-    "model_type": "gpt2",
     "activation_function": "gelu_new",
     "layer_norm_epsilon": 1e-5,
     "n_inner": None,
@@ -36,7 +36,7 @@ class GPT2Folder:
         """
         from safetensors.torch import save
 
-        settings = {"architectures": ["GPT2LMHeadModel"], **FIXED}
+        settings = {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", **FIXED}
         settings |= {HF_NAMES.get(k, k): v for k, v in asdict(self.config).items() if v is not None}
         settings |= dict.fromkeys(("embd_pdrop", "attn_pdrop"), self.config.dropout)
         settings |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), self.end_token_id)
@@ -58,6 +58,8 @@ class GPT2Folder:
 
         settings = read_parsed(Path(folder) / "config.json", lambda content: dict(json.loads(content)))
         config = {f.name: settings.get(HF_NAMES.get(f.name, f.name)) for f in fields(cls.Config)}
+        if (kind := settings.get("model_type", "gpt2")) != "gpt2":
+            raise ValueError(f"{folder}/config.json says model_type = {kind!r}, but GPT has 'gpt2'.")
         for name, value in config.items():
             if not isinstance(value, int | float) and (name, value) != ("sliding_window", None):
                 key = HF_NAMES.get(name, name)
@@ -79,7 +81,8 @@ class GPT2Folder:
                 has = f"has {name} in the shape {have}" if have is not None else f"lacks {name}"
                 asks = f"asks for the shape {want}" if want is not None else "has no place for it"
                 raise ValueError(f"{folder}/model.safetensors {has}, but its config.json {asks}.")
-        tensors = {name.removeprefix(prefix): _transpose(name, t) for name, t in weights.items()}
+        kind = _floating(folder, weights)
+        tensors = {name.removeprefix(prefix): _transpose(name, t).to(kind) for name, t in weights.items()}
         model.load_state_dict(tensors, assign=True)
         model.end_token_id = settings.get("eos_token_id", 0)
         return model.eval()
@@ -94,6 +97,20 @@ def _weights_file(folder: Path) -> Path:
             call = f"GPT2LMHeadModel.from_pretrained({str(folder)!r}).save_pretrained(a_new_folder)"
             raise problem(FileNotFoundError, cause, f"with transformers, {call} writes what is read here")
     return path
+
+
+def _floating(folder, weights: dict):
+    """The floating type that holds all weights without loss; raises ValueError for a type that GPT cannot compute with."""
+    import torch
+
+    for name, tensor in weights.items():
+        if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+            what = f"{folder}/model.safetensors has {name} as {str(tensor.dtype).removeprefix('torch.')}"
+            mend = (
+                "with transformers, model.float() and save_pretrained(a_new_folder) write what is read here"
+            )
+            raise problem(ValueError, f"{what}, which GPT cannot compute with", mend)
+    return reduce(torch.promote_types, {tensor.dtype for tensor in weights.values()})
 
 
 def _transpose(name: str, tensor):

@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
-from .files import check_sha256, mending, problem, verify
+from .files import check_sha256, mending, problem, unwritable, verify
 from .gpt import GPT
+from .inputs import came
 from .tokenizer import Tokenizer
 
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = ("pocket-gpt", "pocket-chat-sft", "pocket-chat")  # the last two after SFT, and after RLHF
+WITHOUT = 'load("pocket-gpt"), load(folder) and all chapters work without it'
 TIMEOUT = 10  # seconds without an answer from the hub
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 GPT2, REVISION = "openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"
@@ -30,11 +32,13 @@ def load(name: str | os.PathLike) -> tuple[GPT, Tokenizer]:
         with mending(f'delete the folder {folder.parents[1]}, then load("gpt2") fetches it again'):
             check_sha256(folder / "model.safetensors", GPT2_WEIGHTS)
             return _read(folder)
-    folder = WEIGHTS / name if name in SHIPPED else Path(name)
-    if not folder.is_dir():
+    folder = (
+        WEIGHTS / name if name in SHIPPED else Path(name) if isinstance(name, str | os.PathLike) else None
+    )
+    if folder is None or not folder.is_dir():
         names = ", ".join(f'"{one}"' for one in (*SHIPPED, "gpt2"))
         raise FileNotFoundError(
-            f"name must be {names} or a folder with a GPT-2 in it, but there is no {folder}."
+            f"name must be {names} or a folder with a GPT-2 in it, but there is no {folder or came(name)}."
         )
     verify(folder)
     return _read(folder)
@@ -58,9 +62,17 @@ def _fetch_gpt2() -> Path:
             # Offline this fails at once, where the download would try again for half a minute.
             hub.get_hf_file_metadata(hub.hf_hub_url(GPT2, FILES[0], revision=REVISION), timeout=TIMEOUT)
         paths = [hub.hf_hub_download(GPT2, f, revision=REVISION, etag_timeout=TIMEOUT) for f in FILES]
+    except hub.errors.OfflineModeIsEnabled as error:
+        raise ConnectionError(
+            "\"gpt2\" is not in the hub's cache, and HF_HUB_OFFLINE keeps the hub's client from the network: "
+            f"unset it and try again; {WITHOUT}."
+        ) from error
     except Exception as error:  # the hub's client raises its own, the HTTP library's and the system's errors
+        if why := unwritable(error):
+            cache = f"the hub's cache, {hub.constants.HF_HUB_CACHE}, cannot be written ({why})"
+            raise OSError(f'"gpt2": {cache}: set HF_HOME to a folder that can; {WITHOUT}.') from error
         raise ConnectionError(
             f'"gpt2" could not be fetched from the Hugging Face hub ({type(error).__name__}); check the '
-            'network and try again: load("pocket-gpt"), load(folder) and all chapters work without it.'
+            f"network and try again: {WITHOUT}."
         ) from error
     return Path(paths[0]).parent

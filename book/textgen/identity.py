@@ -48,7 +48,7 @@ def identity(model, data, optimizers: list, schedule: list[float], **settings) -
     """
     fields, layers = configuration(model)
     run = settings | {"model": type(model).__name__, LAYERS: layers} | fields
-    run["trained parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    run |= {f"parameter {name}": "frozen" for name, p in model.named_parameters() if not p.requires_grad}
     parts = getattr(data, "__dict__", {})
     run |= {name: part.fingerprint for name, part in parts.items() if hasattr(part, "fingerprint")}
     if (rows := getattr(data, "fingerprint", None)) is None:

@@ -9,6 +9,13 @@ from .models import evaluating, log_probs
 from .storyworld import recognise, sentences
 
 LOGITS = 2**26  # most logits computed at once: 256 MB
+# One story that every rung of the ladder reads (of the held-out ones), and five places where it leaves no choice.
+STORY = (
+    "Near the mill lived a kind crow called Mina. Mina had a black hat but dreamed of a blue button. At the station "
+    'she met Amir the mouse, who had just such a button. "Will you trade your blue button for my hat?" asked Mina. '
+    '"That is fair," said Amir, and took the black hat. Mina went home with the blue button and felt glad.'
+)
+PLACES = ("just such a button", "for my hat", "asked Mina", "took the black", "home with the blue")
 
 
 def bits_per_char(model, tokenizer, texts, kind: str = "story", batch_size: int = 64) -> float:
@@ -52,6 +59,26 @@ def average(rows: list[tuple[str, int, bool]], edges: tuple[int, ...] = ()) -> d
         least = max((edge for edge in edges if edge <= distance), default=0)
         groups.setdefault((kind, least) if edges else kind, []).append(correct)
     return {key: sum(found) / len(found) for key, found in sorted(groups.items())}
+
+
+@torch.no_grad()
+def at_places(model, tokenizer) -> list[tuple[float, str, float]]:
+    """What a model says next at the five places of `STORY`, each the last word of its `PLACES`.
+
+    A row each: the probability of the true word, the model's first choice, and the probability of that. A word that
+    the tokenizer cuts in parts stands for the first of them.
+    """
+    fits(model, tokenizer)
+    device, rows = next(model.parameters()).device, []
+    for words in PLACES:
+        start = STORY.index(words) + words.rindex(" ")  # the space belongs to the word after it
+        true = tokenizer.encode(STORY[start:])[0]
+        ids = torch.tensor([tokenizer.prefix() + tokenizer.encode(STORY[:start])], device=device)
+        with evaluating(model):
+            p = model(ids)[0][0, -1].float().softmax(-1)  # (V,)
+        first = int(p.argmax())
+        rows.append((float(p[true]), tokenizer.piece(first).strip(), float(p[first])))
+    return rows
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -117,6 +144,28 @@ def exact_match(model, tokenizer, pairs, kind: str = "qa", batch_size: int = 64)
     return right / len(pairs)
 
 
+def judged(model, rows: torch.Tensor, vocab: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Losses in nats, and first choices right, of each token of `rows` (B, T) but the first, both (B, T - 1).
+
+    A long row of a model without a block is read on from state to state, or its logits would fill the memory.
+    """
+    ids, targets, state, found = rows[:, :-1], rows[:, 1:], None, []
+    long = max(1, LOGITS // (len(rows) * vocab))
+    with evaluating(model):
+        for part, wanted in zip(ids.split(long, dim=1), targets.split(long, dim=1)):
+            if ids.size(1) <= long:
+                logits = model(part)[0].float()  # (B, T, V)
+            else:
+                x, state = model.hidden_states(part, state)
+                logits = model.head(x).float()
+            highest, first_choices = logits.max(-1)  # (B, T) each
+            if not highest.isfinite().all():
+                raise ValueError(DAMAGED)
+            found.append((-log_probs(logits, wanted).cpu(), (first_choices == wanted).cpu()))
+    losses, hits = (torch.cat(parts, dim=1) for parts in zip(*found))
+    return losses, hits
+
+
 def overlapping(offsets: list[tuple[int, int]], start: int, end: int) -> list[int]:
     """Return the places of the tokens that hold any character of the span [start, end) of their text."""
     return [i for i, (a, b) in enumerate(offsets) if a < end and b > start]
@@ -155,13 +204,7 @@ def score(model, tokenizer, texts: list[list[int]], kind: str = "story", batch_s
         at += size
         width = len(group[-1][3])
         rows = torch.tensor([piece[3] + [end] * (width - len(piece[3])) for piece in group], device=device)
-        with evaluating(model):
-            logits = model(rows[:, :-1])[0].float()  # (B, T, V)
-        highest, first_choices = logits.max(-1)  # (B, T) each
-        if not highest.isfinite().all():
-            raise ValueError(DAMAGED)
-        losses = -log_probs(logits, rows[:, 1:]).cpu()
-        hits = (first_choices == rows[:, 1:]).cpu()
+        losses, hits = judged(model, rows, vocab)
         for (i, place, first, row), loss, hit in zip(group, losses, hits):
             stop = len(row) - 1
             out[i][0][place : place + stop - first] = loss[first:stop]

@@ -147,6 +147,38 @@ def ladder(rungs: Mapping[str, float], entropy: float, spread: Mapping[str, floa
     return alt(figure, f"Bits per character, rung by rung: {steps}. {line}")
 
 
+def five_places(live: Mapping[str, Sequence[tuple[float, str, float]]]) -> Figure:
+    """Draw what each rung of the ladder says at five places of one story: `live` maps rungs to `metrics.at_places`.
+
+    A bar is the probability of the true word; beside it stands the word that the rung itself would write. Rungs that
+    are not in `live` come from the record (`experiments/five_places.py`) and are hatched.
+    """
+    from .metrics import PLACES
+    from .recorded import results
+
+    record = results("five_places")["rungs"]
+    rungs = {name: live.get(name, record.get(name)) for name in [*record, *(set(live) - set(record))]}
+    figure, axes = plt.subplots(
+        len(PLACES), 1, figsize=(5.6, 0.7 + 0.36 * len(rungs) * len(PLACES)), sharex=True
+    )
+    said = []
+    for i, (ax, place) in enumerate(zip(axes, PLACES, strict=True)):
+        before, true = place.rsplit(" ", 1)
+        for row, (name, found) in enumerate(rungs.items()):
+            p, first, _ = found[i]
+            look = {"color": BLUE} if name in live else {"color": PALE, "hatch": "///"}
+            ax.barh(row, p, 0.7, **look)
+            ax.text(p + 0.01, row, f"{first} {'✓' if first == true else '✗'}", va="center", fontsize=12)
+        ax.set(xlim=(0, 1.3), xticks=[0, 0.5, 1])
+        ax.set_yticks(range(len(rungs)), list(rungs))
+        ax.invert_yaxis()
+        ax.set_title(f"… {before} [{true}]", fontsize=13)
+        chances = ", ".join(f"{name} {found[i][0]:.2f}, says {found[i][1]}" for name, found in rungs.items())
+        said.append(f"{before} [{true}]: {chances}")
+    axes[-1].set_xlabel("probability of the true word (hatched: on record)")
+    return alt(figure, f"What each rung says at five places of one story. {'; '.join(said)}.")
+
+
 def recall_by_distance(models: Mapping[str, Mapping[tuple[str, int], float]]) -> Figure:
     """Draw how often each model names a fact again, against the words since it was last said; a panel a kind.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
-from .files import read_parsed, write_atomically
+from .files import problem, read_parsed, write_atomically
 from .inputs import each_text, well_formed
 from .pieces import groups, interruptible, pieces, short_words
 
@@ -96,7 +96,19 @@ class Tokenizer:
     @classmethod
     def from_file(cls, path: str | os.PathLike) -> "Tokenizer":
         """Read a ``tokenizer.json``; raises FileNotFoundError, or ValueError if it is not one."""
-        return cls(read_parsed(path, lambda b: tokenizers.Tokenizer.from_str(b.decode("utf-8"))))
+
+        def parse(content: bytes) -> tokenizers.Tokenizer:
+            text = content.decode("utf-8-sig")  # some editors begin a file with a mark of their own
+            try:
+                return tokenizers.Tokenizer.from_str(text)
+            except Exception as error:
+                if "model" not in json.loads(text):  # which raises where it is no JSON
+                    raise
+                made = f"{path} cannot be read by tokenizers {tokenizers.__version__} ({error})"
+                mend = "it may come from a newer version: install that, or save the tokenizer again with this one"
+                raise problem(ValueError, made, mend) from error
+
+        return cls(read_parsed(path, parse))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text``, nothing added; special tokens written in the text are recognised.

@@ -11,7 +11,7 @@ import torch
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .identity import identity, leave
-from .inputs import DAMAGED, counted, fits, whole
+from .inputs import DAMAGED, came, counted, fits, whole
 from .models import evaluating
 from .optimizers import make_optimizers, rates
 from .progress import progress_bar
@@ -36,7 +36,7 @@ def fit(
     batch_size: int = 12,
     lr: float | None = None,
     seed: int = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     checkpoint: str | Path | None = None,
     eval_every: int | None = None,
     eval_rows: int = 256,
@@ -75,6 +75,10 @@ def fit(
     eval_every = max(1, steps // 10) if eval_every is None else whole("eval_every", eval_every, 1)
     lr, muon_lr, weight_decay = rates(model, lr, muon_lr, weight_decay)
     fits(model, getattr(data, "tokenizer", None))
+    if checkpoint is not None and not str(checkpoint).strip():
+        raise ValueError('checkpoint must be a folder, or None to save nothing, not "".')
+    if callback is not None and not callable(callback):
+        raise ValueError(f"callback must be a function of the history, or None, not {came(callback)}.")
     accelerator, home = make_accelerator(device), next(model.parameters()).device
     # What dropout draws from. (torch.manual_seed seeds every device, and costs half a millisecond.)
     on_device = getattr(torch, accelerator.device.type)
@@ -194,9 +198,10 @@ def schedule(step: int, steps: int, warmup: float = 0.08) -> float:
     return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise)
 
 
-def make_accelerator(device: str):
+def make_accelerator(device: str | torch.device):
     """Accelerate's `Accelerator` for "auto", "cpu", "cuda" or "mps", in bfloat16 where CUDA computes it itself."""
     there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available()}
+    device = str(device)
     there["mps"] = torch.backends.mps.is_available() and not there["cuda"]
     if device not in there:
         raise ValueError(f'device must be "auto", "cpu", "cuda" or "mps", not {device!r}.')
