@@ -78,4 +78,4 @@ def test_the_toc_is_printed_for_the_makefile():
     run = subprocess.run(
         [sys.executable, ROOT / "tools/toc.py"], capture_output=True, text=True, timeout=60, check=True
     )
-    assert run.stdout.splitlines() == [path.relative_to(ROOT).as_posix() for path in notebooks()]
+    assert run.stdout.splitlines() == [path.relative_to(ROOT).as_posix() for path in reversed(notebooks())]

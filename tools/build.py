@@ -119,7 +119,7 @@ def execute_chapters() -> None:
     os.environ["TEXTGEN_STRICT"] = "1"  # a figure off its record is an error here
     os.environ["OMP_NUM_THREADS"] = "1"  # threads of two chapters would wait for each other's processors
     cache = get_cache(CACHE)
-    for path in notebooks():
+    for path in reversed(notebooks()):  # the later ones take longest
         cache.add_nb_to_project(str(path))
     if waiting := cache.list_unexecuted():
         print("Executing " + ", ".join(Path(record.uri).stem for record in waiting), flush=True)

@@ -1,7 +1,7 @@
 """The notebooks of the book: those that _toc.yml lists, and no others.
 
 A reader's own notebooks lie in book/ too; nothing here runs them or judges them. `python tools/toc.py` prints the
-book's, a path a line.
+book's, a path a line, the last first.
 """
 
 from __future__ import annotations
@@ -45,5 +45,7 @@ def notebooks(root: Path = ROOT, only: str = "") -> list[Path]:
 
 
 if __name__ == "__main__":
-    for path in notebooks(only=os.environ.get("ONLY", "")):
+    for path in reversed(
+        notebooks(only=os.environ.get("ONLY", ""))
+    ):  # the later ones take longest, so they go first
         print(path.relative_to(ROOT))
