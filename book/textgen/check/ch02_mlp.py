@@ -8,8 +8,8 @@ from .harness import compare, example, exercise, flat, ignored_rng, logistic, ne
 
 
 @exercise(
-    hint="each column of X @ W + b is the logit of one regression; then the sigmoid of every number in it.",
-    more="X @ W has a row for each example, and numpy adds b to every row; the sigmoid comes last, over the whole table.",
+    hint="a column of W and its entry of b are one logistic regression; a product of tables runs all of them at once.",
+    more="first make a table of weighted sums, a row for each example and a column for each neuron; what does a regression do with such a sum?",
     praise="Right: every column of your answer is one logistic regression.",
 )
 def layer(call: Callable) -> str | None:
@@ -22,6 +22,8 @@ def layer(call: Callable) -> str | None:
         "You left out b: each neuron adds its own.": logistic(X @ W),
         "You add b after the sigmoid: it belongs inside.": logistic(X @ W) + b,
         "b has the wrong sign.": logistic(X @ W - b),
+        "Your sigmoid falls where it should rise: the sign in its exponent is wrong.": logistic(-z),
+        "The sigmoid comes after the weighted sum, not before it.": logistic(X) @ W + b,
         "Your table is transposed: each example is a row, each neuron a column.": right.T,
         "That is tanh, which runs from -1 to 1; a regression's answer runs from 0 to 1.": np.tanh(z),
         "That is a softmax: the neurons do not share one probability, each has its own.": softmax,
@@ -33,8 +35,8 @@ def layer(call: Callable) -> str | None:
 
 
 @exercise(
-    hint="ask two questions, 'at least one?' and 'at least two?'; let w2 add the first and subtract the second.",
-    more="with weights of 20, a bias of -10 asks 'at least one?'; which bias asks for two, and which b2 keeps the lamp off while both say no?",
+    hint="one question should wake with the first switch that is up, the other as soon as there are too many; what does the lamp make of each?",
+    more="in the stairwell every switch counted 20, and the bias decided how many it took to wake a neuron; a lamp that is off by itself needs a bias too.",
     praise="Right: your network is right at all eight settings, and confident.",
 )
 def exactly_one(call: Callable) -> str | None:
@@ -68,8 +70,8 @@ def exactly_one(call: Callable) -> str | None:
 
 
 @exercise(
-    hint="as in the text, with tanh for the hidden values, and the slope of tanh in the error signal delta.",
-    more="divide p - y by len(y), send it back through w2, and multiply by 1 - h**2: that is delta, whose sum is b1's gradient.",
+    hint="only two things differ from the text's backprop: what a hidden neuron says, and how easily it changes its mind.",
+    more="go through the three factors of the error signal one by one: the error of a mean, the weight by which a neuron was heard, the slope of its bend.",
     praise="Right: your four gradients equal those of autograd.",
 )
 def tanh_backprop(call: Callable) -> str | None:
@@ -86,6 +88,13 @@ def tanh_backprop(call: Callable) -> str | None:
     def sigmoid_slope(h):
         return h * (1 - h)
 
+    def squared():
+        h = np.tanh(X @ W1 + b1)
+        p = logistic(h @ w2 + b2)
+        error = (p - y) * p * (1 - p) / 6
+        delta = error[:, None] * w2 * (1 - h**2)
+        return X.T @ delta, delta.sum(axis=0), h.T @ error, error.sum()
+
     right = gradients()
     answer = call(X, y, W1, b1, w2, b2)
     if not isinstance(answer, tuple | list) or len(answer) != 4:
@@ -101,6 +110,11 @@ def tanh_backprop(call: Callable) -> str | None:
         "You left the slope 1 - h**2 out of delta.": gradients(slope=lambda h: 1),
         "Your slope is the sigmoid's, h (1 - h): that of tanh is 1 - h**2.": gradients(slope=sigmoid_slope),
         "Your slope is 1 - h: square the h.": gradients(slope=lambda h: 1 - h),
+        "h is the tanh already, and you take the tanh of it again: the slope is 1 - h**2.": gradients(
+            slope=lambda h: 1 - np.tanh(h) ** 2
+        ),
+        "The error at the output is p - y as it is: the slope of the last sigmoid has cancelled.": squared(),
+        "You average twice: divide by the number of examples in the error alone.": gradients(scale=1 / 36),
         "You left w2 out of delta: the error comes back through the weights.": gradients(weights=1),
         "Your hidden neurons are sigmoids: h is np.tanh(X @ W1 + b1).": gradients(logistic, sigmoid_slope),
     }
@@ -113,8 +127,8 @@ def tanh_backprop(call: Callable) -> str | None:
 
 
 @exercise(
-    hint="how large is a sum of d random numbers of size 1? Its size grows with the square root of d.",
-    more="rng.normal(size=(d, k)) draws numbers of size 1; divide them by what the sum grows with, so that d no longer matters.",
+    hint="how large is a sum of d random numbers of size 1, with d = 4 and with d = 400?",
+    more="their signs differ, so the sum grows more slowly than d itself; whatever it grows with has to be divided out.",
     praise="Right: the neurons differ, and the sums have size 1 with 4 inputs as with 400.",
 )
 def start_weights(call: Callable) -> str | None:
@@ -126,6 +140,9 @@ def start_weights(call: Callable) -> str | None:
         return "All weights are zero: equal neurons stay equal, and no error signal gets through them."
     if np.ptp(W, axis=1).max() < 1e-9:
         return "All neurons start equal, so they stay equal: draw different numbers for each column."
+    columns = np.unique(W.round(12), axis=1).shape[1]
+    if columns < W.shape[1]:
+        return f"Only {columns} of your {W.shape[1]} neurons differ, and equal ones stay equal: draw every column anew."
     if np.ptp(W, axis=0).max() < 1e-9:
         return "Each neuron has one weight for all its inputs: draw a number for every entry of the table."
     if problem := ignored_rng(call, 400, 30):
@@ -133,9 +150,12 @@ def start_weights(call: Callable) -> str | None:
     if abs(W.mean()) > 0.2 * W.std():
         return "The mean of your weights is not zero: draw them around zero, as rng.normal does."
     sizes = {}
-    for d in (4, 400):
-        W = np.asarray(call(d, 200, np.random.default_rng(2)))
-        sizes[d] = np.sqrt((W**2).sum(axis=0).mean())
+    for d, k in (
+        (4, 8),
+        (400, 30),
+    ):  # Glorot's sqrt(2 / (d + k)) is right in both, 1 / sqrt(k) and 1 / d are not
+        tables = [np.asarray(call(d, k, np.random.default_rng(seed)), dtype=float) for seed in range(25)]
+        sizes[d] = np.sqrt(np.mean([(W**2).sum(axis=0).mean() for W in tables]))
     large, small = max(sizes, key=sizes.get), min(sizes, key=sizes.get)
     if sizes[large] > 2:
         return f"With {large} inputs the weighted sums have size {sizes[large]:.1f}: divide by the square root of d."
