@@ -57,7 +57,7 @@ def run(way, texts: dict, held: dict, seed: int, steps: int) -> dict:
     known, found = spellings(texts["train"]), {}
     for kind, documents in held.items():
         asked = [question(way(text)) for text in documents]
-        written = textgen.generate(model, tokenizer, asked, 50, temperature=0)
+        written = textgen.generate(model, tokenizer, asked, 24, temperature=0)
         rows = list(zip(written, documents))
         found[kind] = {
             "as written": sum(a == b for a, b in rows),

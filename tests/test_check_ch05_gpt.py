@@ -171,7 +171,7 @@ def assembled(*contents):
     path = Path(__file__).resolve().parents[1] / "book/05-gpt.ipynb"
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     space = {}
-    for part in ("import textgen", "class SelfAttention", "class MLP", "class GPT", *contents):
+    for part in ("from torch import nn", "class SelfAttention", "class MLP", "class GPT", *contents):
         exec(next(cell for cell in cells if part in cell), space)  # noqa: S102 (the book's own)
     return space
 
