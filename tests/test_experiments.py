@@ -33,6 +33,7 @@ TINY = {  # options for each record's own command
     "variants": "--rungs post-norm --seeds 2 --steps 3 --stories 3000 --test 20",
     "five_places": "--steps 3 --stories 3000",
     "ladder": "--seeds 2 --steps 3 --stories 3000 --test 20",
+    "tokenisation": "--seeds 1 --steps 2 --documents 60 --test 4",
     "translator": "--seeds 1 --steps 2 --pairs 3000 --test 20",
     "windows": "1 2 --seeds 2 --steps 3 --stories 3000 --test 20",
 }

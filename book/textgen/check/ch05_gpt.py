@@ -9,27 +9,33 @@ from .harness import answers, attempt, compare, exercise, near
 
 
 @exercise(
-    hint="ids[:, :-1] are all tokens but the last of each row; what should each of them be followed by?",
-    more="the answers are the same rows one place further on: cut off the first column instead of the last.",
+    hint="at each place the model has read some tokens of a row and is asked for the one after them; for which place is there none to ask for?",
+    more="both answers are cut out of ids, and each lacks one column: which one can nobody ask about, and which one is never asked for?",
     praise="Right: at every place the target is the token that comes next.",
 )
 def next_token_pairs(call: Callable) -> str | None:
     """Check `next_token_pairs(ids)`: (B, T + 1) to what the model reads and what it should say, (B, T) each."""
     ids = torch.tensor([[5, 3, 9, 7], [2, 8, 4, 6]])
-    answer = call(ids)
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
+    answer = call(ids.clone())
+    two = isinstance(answer, tuple | list) or getattr(answer, "ndim", 0) == 3
+    if not two or len(answer) != 2:
         return "Return two things: what the model reads, and what it should say at each place."
     read, said = map(np.asarray, answer)
     if read.shape != said.shape:
         came = f"{read.shape} and {said.shape}"
         return f"Every place needs one answer, so both must have one shape; yours are {came}."
+    if any(part.dtype.kind not in "iu" for part in (read, said)):
+        return "Token ids are whole numbers: the loss takes numbers with a point for something else."
     first, last = ids[:, :-1], ids[:, 1:]
+    if near(read, ids[:, :-2]) and near(said, ids[:, 2:]):
+        return "You moved by two places: the model should say the very next token."
     if read.shape == (2, 2):
         return "You lost a place: each row of 4 tokens gives 3 pairs."
     mistakes = {
         "You shifted the wrong one: the model reads a token and should say the one before it.": (last, first),
         "Nothing is shifted: the model would learn to repeat the token it reads.": (first, first),
         "Nothing is shifted: the model would learn to repeat what it reads.": (ids, ids),
+        "The next token is the one that stands next in its row, not the next number.": (first, first + 1),
         "You shifted along the batch: the next token is in the next column, not in the next row.": (
             ids[:-1],
             ids[1:],
@@ -43,7 +49,7 @@ def next_token_pairs(call: Callable) -> str | None:
 
 @exercise(
     hint="each part reads a norm of the stream and adds its answer to the stream, attention first.",
-    more="change x twice: add what attention makes of norm_1 of x, and then what the MLP makes of norm_2 of this new x.",
+    more="there are two additions, one after the other, and the second part must notice what the first has changed.",
     praise="Right: both parts read a norm of the stream, and both only add to it.",
 )
 def pre_norm_block(call: Callable) -> str | None:
@@ -59,7 +65,17 @@ def pre_norm_block(call: Callable) -> str | None:
         x = x + attend(norm_1(x))
         return x + mlp(norm_2(x))
 
+    def behind(x):
+        x = x + norm_1(attend(x))
+        return x + norm_2(mlp(x))
+
+    def on_stream(x):
+        x = norm_1(x)
+        x = norm_2(x + attend(x))
+        return x + mlp(x)
+
     a, post = x + attend(norm_1(x)), norm_1(x + attend(x))
+    mlp_first, taken = x + mlp(norm_2(x)), x - attend(norm_1(x))
     after = (
         "That is post-norm, as in 2017: GPT-2 normalises what a part reads, and leaves the stream as it is."
     )
@@ -75,58 +91,81 @@ def pre_norm_block(call: Callable) -> str | None:
         "You swapped the norms: norm_1 comes before attention.": block(x, norm_2, norm_1),
         "You added to the norm: the stream goes on as x itself, not as norm_1(x).": block(norm_1(x), same),
         "That is half a block: after attention comes the MLP.": a,
+        "That is half a block: before the MLP comes attention.": mlp_first,
+        "Attention comes first, then the MLP.": mlp_first + attend(norm_1(mlp_first)),
+        "A norm stands before its part, not behind it: it is what the part reads.": behind(x),
+        "You put the norms on the stream itself: only what a part reads is normalised.": on_stream(x),
+        "Each part is added to the stream, not taken from it.": taken - mlp(norm_2(taken)),
     }
     otherwise = "Follow the picture of one block: norm, attention, add; norm, MLP, add."
-    return compare(call(x, *parts), block(x), mistakes, otherwise)
+    return compare(call(x.clone(), *parts), block(x), mistakes, otherwise)
 
 
 @exercise(
-    hint="sort the probabilities, add them up from the largest, and stop with the first sum that reaches p.",
-    more="sort(descending=True) gives values and order; keep a token while the cumsum before it is below p, and put it back by the order.",
+    hint="p is what the kept tokens must reach together, with as few of them as possible: which one do you take first?",
+    more="take tokens from the likeliest down until their sum reaches p; whatever you sort, the answer stands in the order in which the tokens came.",
     praise="Right: the fewest tokens that reach p together, each in its place, and they sum to 1 again.",
 )
 def nucleus(call: Callable) -> str | None:
     """Check `nucleus(probabilities, p)`: (V,), 0 except for the fewest likeliest tokens that reach p; sum 1."""
-    q = torch.tensor([0.05, 0.4, 0.15, 0.1, 0.3])  # p = 0.8 takes 0.4, 0.3 and 0.15
-    kept = {n: q.where(q >= q.sort().values[-n], 0) for n in (1, 2, 3, 4)}  # the n likeliest
+    q = torch.tensor([0.4, 0.05, 0.1, 0.3, 0.15])  # p = 0.5 takes 0.4 and 0.3
+    kept = {n: q.where(q >= q.sort().values[-n], 0) for n in (1, 2, 3)}  # the n likeliest
 
     def scaled(part):
         return part / part.sum()
 
+    def trial(p):
+        return attempt(call, q.clone(), p)
+
     mistakes = {
-        "What is left must sum to 1 again: divide by its sum.": kept[3],
-        "You stopped one token early: the token whose sum reaches p belongs to the nucleus.": scaled(kept[2]),
-        "You kept one token too many: 0.4 + 0.3 + 0.15 already reach 0.8.": scaled(kept[4]),
+        "What is left must sum to 1 again: divide by its sum.": kept[2],
+        "Divide what is left by its sum: softmax gives something to the tokens that you cut.": kept[
+            2
+        ].softmax(0),
+        "You stopped one token early: the token whose sum reaches p belongs to the nucleus.": scaled(kept[1]),
+        "You kept one token too many: 0.4 + 0.3 already reach 0.5.": scaled(kept[3]),
         "They are sorted now: each probability must stay with its own token.": (
-            scaled(kept[3]).sort(descending=True).values
+            scaled(kept[2]).sort(descending=True).values
         ),
-        "You sorted from the small end: the nucleus consists of the likeliest tokens.": q,
+        "You began at the small end: the nucleus consists of the likeliest tokens.": scaled(
+            q.where(q < 0.4, 0)
+        ),
+        "You added them up as they came: begin with the likeliest.": scaled(
+            q * torch.tensor([1, 1, 1, 0, 0])
+        ),
+        "All tokens are still there: keep the fewest that reach p together.": q,
         "p is a bound for their sum, not for each of them.": q * 0,
+        "Those are marks: return the probabilities of the tokens that stay.": (kept[2] > 0).double(),
     }
-    otherwise = "For probabilities 0.05, 0.4, 0.15, 0.1, 0.3 and p = 0.8 the second, third and fifth stay."
-    if problem := compare(call(q, 0.8), scaled(kept[3]), mistakes, otherwise, 1e-5):
+    otherwise = "For probabilities 0.4, 0.05, 0.1, 0.3, 0.15 and p = 0.5 the first and fourth stay."
+    if problem := compare(call(q.clone(), 0.5), scaled(kept[2]), mistakes, otherwise, 1e-5):
         return problem
-    if not near(attempt(call, q, 0.01), scaled(kept[1])):
+    if not near(trial(0.8), scaled(q.where(q > 0.1, 0)), 1e-5):
+        return "With p = 0.8 three tokens stay, with 0.5 two: how many depends on p."
+    if not near(trial(0.01), scaled(kept[1])):
         return "A small p leaves the likeliest token, not none."
-    return None if near(attempt(call, q, 1.0), q, 1e-5) else "p = 1 leaves all tokens as they are."
+    return None if near(trial(1.0), q, 1e-5) else "p = 1 leaves all tokens as they are."
 
 
 @exercise(
-    hint="each layer keeps, for each token, a key and a value of n_embd numbers over all heads.",
-    more="it is a product of four numbers: the three that you are given, and 2, for a key and a value.",
+    hint="begin with one token in one layer: which of its rows does attention need again later, and how long is each over all heads?",
+    more="whatever one token needs in one layer, every token needs, and in every layer.",
     praise="Right: a key and a value of n_embd numbers for each layer and token, however many heads share them.",
 )
 def cache_size(call: Callable) -> str | None:
     """Check `cache_size(n_layer, n_embd, tokens)`: how many numbers a KV cache holds for one text."""
     cases = [(4, 128, 10), (12, 768, 1024), (96, 12288, 2048)]
     right = np.array([2 * layers * width * tokens for layers, width, tokens in cases])
-    layers, _, tokens = np.array(cases).T
+    layers, widths, tokens = np.array(cases).T
     mistakes = {
         "Keys and values: that is two rows, not one.": right / 2,
         "Every layer has keys and values of its own.": right / layers,
         "Queries are used once, so they are not cached.": 1.5 * right,
         "The cache grows with the tokens, not with their square: scores are not cached.": right * tokens,
         "That is in bytes, four to a number: count numbers.": 4 * right,
+        "That is in bytes, two to a number: count numbers.": 2 * right,
+        "Every token has keys and values of its own.": right / tokens,
+        "A key has n_embd numbers over all heads; which two rows of that length are kept?": right / widths,
     }
     otherwise = f"For 4 layers of width 128 and 10 tokens there are {right[0]:,} numbers."
     return compare(answers(call, cases), right, mistakes, otherwise)
