@@ -22,6 +22,7 @@ TINY = {  # options for each record's own command
     " --batch 16 --kept {folder}",
     "contamination": "--seeds 1 --steps 2 --rows 7200 --digits 3",
     "finetune": "--tasks translation --seeds 1 --steps 1 --examples 50 --test 10",
+    "heads": "--seeds 1 --steps 2 --stories 3000 --few 4 --test 8",
     "injection": "--seeds 1 --steps 2 --train 60 --test 6 --tries 2 --kept {folder}",
     "rlhf_exact": "--seeds 1 --steps 1 --betas 0.5",
     "rlhf_reward": "--sizes 40 --seeds 1 --steps 1 --train 40 --test 20 --kept {folder}",
