@@ -72,6 +72,12 @@ def lstm_all_sigmoid(x, h, c, W, U, b):
     return o * np.tanh(c), c
 
 
+def linear_write(x, h, c, W, U, b):
+    i, f, g, o = np.split(W @ x + U @ h + b, 4)
+    c = sigmoid(f) * c + sigmoid(i) * g
+    return sigmoid(o) * np.tanh(c), c
+
+
 def lstm_old_cell(x, h, c, W, U, b):
     return gates(x, h, W, U, b)[3] * np.tanh(c), lstm_step(x, h, c, W, U, b)[1]
 
@@ -81,12 +87,68 @@ def clip(gradients, longest):
     return [g * longest / length for g in gradients] if length > longest else gradients
 
 
+def loop_rnn_step(x, h, W_x, W_h, b):
+    new = []
+    for row in range(len(b)):
+        total = b[row]
+        for j, value in enumerate(x):
+            total += W_x[row, j] * value
+        for j, value in enumerate(h):
+            total += W_h[row, j] * value
+        new.append(1 - 2 / (np.exp(2 * total) + 1))  # tanh in other words
+    return new
+
+
+def joined_rnn_step(x, h, W_x, W_h, b):
+    h[:] = np.tanh(np.hstack([W_x, W_h, b[:, None]]) @ np.concatenate([x, h, [1.0]]))  # in place
+    return h
+
+
+def gate_by_gate(x, h, c, W, U, b):
+    k, squeeze = len(h), [sigmoid, sigmoid, np.tanh, sigmoid]
+    i, f, g, o = (s(W[n * k :][:k] @ x + U[n * k :][:k] @ h + b[n * k :][:k]) for n, s in enumerate(squeeze))
+    c *= f
+    c += i * g  # in place
+    return np.stack([o * np.tanh(c), c])
+
+
+def clip_in_place(gradients, longest):
+    length = sum(float(np.vdot(g, g)) for g in gradients) ** 0.5
+    for g in gradients:
+        g *= longest / max(longest, length)
+    return gradients
+
+
+def clip_as_torch(gradients, longest):
+    arrays = [torch.tensor(g, requires_grad=True) for g in gradients]
+    for array in arrays:
+        array.grad = array.detach().clone()
+    torch.nn.utils.clip_grad_norm_(arrays, longest)
+    return [array.grad for array in arrays]
+
+
+def two_numbers_each(gradients, longest):
+    """The length of a list of rows with two numbers each, whatever else there is."""
+    length = np.sqrt(sum((np.ravel(g)[:2] ** 2).sum() for g in gradients))
+    return [g * longest / length for g in gradients] if length > longest else gradients
+
+
+def clip_with(length):
+    return lambda g, most: [a * min(1, most / length(g)) for a in g]
+
+
 RIGHT = [
     (check.rnn_step, rnn_step),
     (check.rnn_step, torch_rnn_step),
+    (check.rnn_step, loop_rnn_step),
+    (check.rnn_step, joined_rnn_step),
     (check.lstm_step, lstm_step),
     (check.lstm_step, torch_lstm_step),
+    (check.lstm_step, gate_by_gate),
     (check.clip, clip),
+    (check.clip, clip_in_place),
+    (check.clip, clip_as_torch),
+    (check.clip, lambda g, most: tuple(clip(g, most))),
     (check.clip, lambda g, most: clip([torch.tensor(a).numpy() for a in g], most)),
 ]
 WRONG = [
@@ -97,6 +159,15 @@ WRONG = [
     (check.rnn_step, lambda x, h, W, U, b: np.tanh(W @ x + U @ h), "bias b is missing"),
     (check.rnn_step, lambda x, h, W, U, b: np.tanh(W @ x + h @ U + b), "is transposed"),
     (check.rnn_step, lambda *a: a[1] + rnn_step(*a), "outside the tanh"),
+    (check.rnn_step, lambda x, h, W, U, b: np.maximum(W @ x + U @ h + b, 0), "cuts off what is negative"),
+    (check.rnn_step, lambda x, h, W, U, b: np.tanh(W @ x + U @ h - b), "with a minus"),
+    (check.rnn_step, lambda x, h, W, U, b: np.tanh(W @ x + U @ h) + b, "b stands outside"),
+    (
+        check.rnn_step,
+        lambda x, h, W, U, b: np.tanh(W @ x) + np.tanh(U @ h) + np.tanh(b),
+        "each part by itself",
+    ),
+    (check.rnn_step, lambda *a: [rnn_step(*a)[i] for i in range(3)], "take the sizes from the arrays"),
     (check.rnn_step, lambda *a: 2 * rnn_step(*a), "your new memory is wrong"),
     (check.rnn_step, lambda x, h, W, U, b: np.tanh(x @ W), "raised ValueError"),
     (check.lstm_step, lambda *a: lstm_step(*a)[::-1], "swapped"),
@@ -109,11 +180,26 @@ WRONG = [
     (check.lstm_step, lstm_with(lambda i, f, g, c: f * c + g), "input gate does nothing"),
     (check.lstm_step, lstm_with(lambda i, f, g, c: f * c + (1 - f) * g), "as a GRU does"),
     (check.lstm_step, lstm_old_cell, "compute the new c first"),
+    (check.lstm_step, lstm_with(lambda i, f, g, c: (1 - f) * c + i * g), "wrong way round"),
+    (check.lstm_step, lstm_with(lambda i, f, g, c: f * c * i * g), "where the cell adds"),
+    (check.lstm_step, linear_write, "g has no tanh"),
+    (check.lstm_step, lambda x, h, c, W, U, b: lstm_step(x, h, c, W, U, 0 * b), "bias b is missing"),
+    (check.lstm_step, lambda x, h, c, W, U, b: lstm_step(x, 0 * h, c, W, U, b), "old memory h is not used"),
+    (check.lstm_step, lambda x, h, c, W, U, b: lstm_step(0 * x, h, c, W, U, b), "new word x is not used"),
+    (check.lstm_step, lambda *a: np.array(lstm_step(*a))[:, [0, 1, 2]], "take the sizes from the arrays"),
     (check.lstm_step, lambda *a: 2 * np.array(lstm_step(*a)), "your step is wrong"),
     (check.clip, lambda g, most: [a.clip(-most, most) for a in g], "clip each number"),
-    (check.clip, lambda g, most: [a * most / np.linalg.norm(a) for a in g], "each array separately"),
+    (check.clip, lambda g, most: [a * min(1, most / np.linalg.norm(a)) for a in g], "each array separately"),
+    (check.clip, clip_with(lambda g: max(abs(a).max() for a in g)), "by the largest number"),
+    (check.clip, clip_with(lambda g: sum(map(np.linalg.norm, g))), "the lengths of the arrays"),
+    (check.clip, clip_with(lambda g: sum(abs(a).sum() for a in g)), "without their signs"),
+    (check.clip, lambda g, most: np.concatenate([*map(np.ravel, clip(g, most))]), "Return a list of arrays"),
+    (check.clip, lambda g, most: [*map(np.ravel, clip(g, most))], "Return a list of arrays"),
+    (check.clip, lambda g, most: clip_in_place(g, most) and None, "in place and return nothing"),
+    (check.clip, clip_with(lambda g: np.sqrt(sum((a**2).sum() for a in g))), "must stay zero"),
+    (check.clip, two_numbers_each, "right for two arrays of two"),
     (check.clip, lambda g, most: [a * most / 169 for a in g], "take the root"),
-    (check.clip, lambda g, most: [a / 13 for a in g], "multiply by longest"),
+    (check.clip, lambda g, most: [a / 13 for a in g], "should have the length longest"),
     (check.clip, lambda g, most: g, "Nothing changed"),
     (check.clip, lambda g, most: [a * 0.5 for a in g], "together have length 13"),
     (check.clip, lambda g, most: 0.5, "Return a list of arrays"),
