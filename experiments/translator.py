@@ -1,4 +1,4 @@
-"""How much of a sentence fits through one vector: translators of several widths, and one with attention.
+"""Translators of several sizes, vector and networks together, and one with attention.
 
     python experiments/translator.py                into book/textgen/results/translator.json
     python experiments/translator.py --ship         trains only the translator that ships with the course
