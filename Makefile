@@ -1,13 +1,14 @@
 # make book    build the book into _build/html        make serve   read it at http://localhost:8000
 # make test    everything that must hold              make rules   which rules a notebook breaks
 # make gpu     pages and package on a GPU             make bench   how fast, beside what: 20 minutes
-# make clean   remove what was built
+# make student the notebooks without solutions        make slides  a deck for each chapter
+# make bundle  all in one zip, for a USB stick        make clean   remove what was built
 # More in CONTRIBUTING.md.
 PYTHON ?= python3
 PORT ?= 8000
 PY := .venv/bin/python
 
-.PHONY: book serve test gpu bench rules notebooks retarget clean unusable
+.PHONY: book serve test gpu bench rules notebooks retarget student slides bundle clean unusable
 
 book: .venv/.installed node_modules/.installed
 	@$(PY) tools/build.py
@@ -43,6 +44,16 @@ notebooks: .venv/.installed
 
 retarget:
 	@$(PYTHON) tools/retarget.py "$(REPO)"
+
+student: .venv/.installed
+	@$(PY) tools/student.py
+
+# Slides and bundle are made of the built book: `make book` first.
+slides: .venv/.installed node_modules/.installed
+	@ONLY="$(ONLY)" $(PY) tools/slides.py
+
+bundle: .venv/.installed
+	@$(PY) tools/bundle.py
 
 clean:
 	rm -rf _build
