@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 
+import nbformat
 import pytest
 from conftest import ROOT
 from execute import setup_cell
@@ -30,6 +31,24 @@ def test_every_notebook_is_in_the_table_with_its_colab_link():
     for path in notebooks():
         assert f"](book/{path.name})" in README
         assert f"https://colab.research.google.com/github/{repository}/blob/main/book/{path.name}" in README
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_minutes_are_those_of_the_sections(path):
+    """The README's and those under the title are the sum of the sections', within five; these hold their subsections'."""
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    total = 0
+    for section in re.split(r"^(?=## )", prose, flags=re.MULTILINE)[1:]:
+        whole, parts = (
+            sum(map(int, re.findall(rf"^{level} .*\((\d+) minutes?\)", section, re.MULTILINE)))
+            for level in ("##", "###")
+        )
+        assert parts <= whole, section.splitlines()[0]
+        total += whole
+    (told,) = re.findall(rf"\]\(book/{path.name}\).*?\| (\d+) minutes \|", README)
+    assert abs(int(told) - total) <= 5
+    assert re.findall(r"^About (\d+) minutes", prose, re.MULTILINE)[:1] in ([told], [])
 
 
 def test_own_text_example_runs(tmp_path):
