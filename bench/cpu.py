@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "book"), str(ROOT / "tools")]
 
 import cost
 import learning
+import text_file
 import textgen
 import torch
 from pairs import load_peer, share_of_products, training_sides, turns, writing_sides
@@ -46,7 +47,7 @@ FULL = {  # what is measured; the tests measure less
     "shapes": [(4, 32), (4, 64), (4, 128), (4, 256), (8, 320)],  # n_layer, n_embd: 0.1M to 10M parameters
     "blocks": [64, 128, 256, 512, 1024],
     "tokens": 4096,  # in a step of the curves
-    "characters": [100_000, 1_000_000, 10_000_000],
+    "megabytes": [1, 5, 20, 100],  # of text to read
     "tried": None,  # all
 }
 
@@ -108,7 +109,7 @@ def loss(a, size: dict, record: dict) -> None:
 
 def costs(a, size: dict, record: dict) -> None:
     """Seconds and megabytes of a training step by parameters and by block, and of a text by its characters."""
-    curves, n = {"parameters": [], "block": [], "text": []}, size["tokens"]
+    curves, n = {}, size["tokens"]
 
     def step(n_layer: int, n_embd: int, block: int) -> dict:
         shape = {"n_layer": n_layer, "n_embd": n_embd, "block_size": block}
@@ -117,12 +118,7 @@ def costs(a, size: dict, record: dict) -> None:
 
     curves["parameters"] = [step(*shape, 256) for shape in size["shapes"]]
     curves["block"] = [step(4, 128, block) for block in size["blocks"]]
-    for characters in size["characters"]:
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(text_of(folder, characters))
-            for tokenizer in ("char", "bpe"):
-                found = cost.measure(text=path, tokenizer=tokenizer)
-                curves["text"].append({"tokenizer": tokenizer, **found})
+    curves["text"] = text_file.measure("stories", size["megabytes"], ["char", "word", "bpe"])
     record["costs"] = {"tokens": n, "threads": a.threads, **curves, "on": a.on}
 
 

@@ -65,7 +65,7 @@ TINY = {
     "shapes": [(1, 8)],
     "blocks": [16],
     "tokens": 64,
-    "characters": [3000],
+    "megabytes": [0.003],
     "tried": ["32 rows a step, as many tokens", "3 Newton-Schulz steps, not 5", "bfloat16 by autocast"],
 }
 
@@ -235,7 +235,7 @@ def test_costs_are_measured_in_processes_of_their_own(bench):
     record, _ = bench("--only", "costs")
     (small,), (block,), texts = (record["costs"][name] for name in ("parameters", "block", "text"))
     assert small["parameters"] > 10_000 and block["block_size"] == 16
-    assert [text["tokenizer"] for text in texts] == ["char", "bpe"] and texts[0]["characters"] == 3000
+    assert [text["tokenizer"] for text in texts] == ["char", "word", "bpe"] and texts[0]["characters"] == 3000
     assert all(one["seconds"] > 0 and one["megabytes"] >= 0 for one in (small, block, *texts))
 
 
