@@ -279,6 +279,29 @@ def test_sliders_answer_the_keyboard_from_a_file(browser, site, chapters):
     assert tried, "no chapter has a control that changes its picture"
 
 
+def test_a_guess_comes_before_its_result_by_keyboard_from_a_file(browser, site, chapters):
+    for name in chapters:
+        html = (site / f"book/{name}.html").read_text("utf-8")
+        if 'class="textgen-guess"' not in html:
+            continue
+        with reader(browser, site.as_uri()) as page:
+            settle(page, f"{site.as_uri()}/book/{name}.html")
+            guesses = page.locator(".textgen-guess")
+            assert guesses.count() >= 1 + name[0].isdigit()  # a chapter has two or more
+            for i in range(guesses.count()):
+                guess = guesses.nth(i)
+                result, show = guess.locator("p span"), guess.get_by_role("checkbox")
+                assert not result.is_visible() and not show.is_visible()
+                guess.get_by_role("radio").first.focus()
+                page.keyboard.press("Space")
+                assert not result.is_visible()
+                page.keyboard.press("Tab")
+                page.keyboard.press("Space")
+                assert result.is_visible() and len(result.inner_text()) > 10, (name, i)
+                assert guess.locator(".right").count() == 1
+            assert page.troubles == []
+
+
 def test_frames_are_alive_without_a_network(browser, site, chapters):
     """bertviz draws its lines in each frame, also in the one that a menu puts in its place."""
     drawn, mark = 0, "svg line, svg path, svg rect"
