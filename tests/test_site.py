@@ -39,7 +39,7 @@ USES = {  # any other script -> what on a page needs it
 }
 
 # What axe-core calls serious or critical, each with its element; all else it finds would take a second to hand over.
-AXE = """axe.run({ resultTypes: ["violations"] }).then(({ violations }) =>
+AXE = """axe.run({ resultTypes: ["violations"], rules: { "color-contrast": { enabled: COLOURS } } }).then(({ violations }) =>
   violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
     .flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html.slice(0, 200)])))"""
 
@@ -120,12 +120,13 @@ def settle(page, url: str) -> None:
     page.wait_for_timeout(500)
 
 
-def serious(page, scheme: str) -> list[list[str]]:
-    """Return what axe-core calls serious or critical in this colour scheme: rule and element."""
+def serious(page, scheme: str, colours: bool = True) -> list[list[str]]:
+    """Return what axe-core calls serious or critical in this colour scheme, rule and element; without its slowest rule
+    where the colours were looked at before."""
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function("(scheme) => document.documentElement.dataset.theme === scheme", arg=scheme)
     page.wait_for_timeout(300)  # colours fade over
-    return page.evaluate(AXE)
+    return page.evaluate(AXE.replace("COLOURS", str(colours).lower()))
 
 
 def on_paper(page) -> dict:
@@ -180,7 +181,7 @@ def visits(browser, address, pages) -> dict[str, dict]:
             page.set_viewport_size({"width": 390, "height": 844})
             seen[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
             seen[name]["scrolls when narrow"] = page.evaluate(SCROLLS)
-            seen[name]["narrow"] = serious(page, "light")
+            seen[name]["narrow"] = serious(page, "light", colours=False)
             seen[name]["print"] = on_paper(page)
     return seen
 
@@ -297,7 +298,7 @@ def test_a_guess_comes_before_its_result_by_keyboard_from_a_file(browser, site, 
                 assert not result.is_visible()
                 page.keyboard.press("Tab")
                 page.keyboard.press("Space")
-                assert result.is_visible() and len(result.inner_text()) > 10, (name, i)
+                assert result.is_visible() and result.inner_text().strip(), (name, i)
                 assert guess.locator(".right").count() == 1
             assert page.troubles == []
 
