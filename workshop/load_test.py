@@ -7,11 +7,14 @@ loopback that nobody else reaches, /etc/passwd stays as it is, and all processes
 
 import argparse
 import asyncio
+import fcntl
 import json
 import os
 import re
 import shutil
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 HUB = "http://127.0.0.1:8000"
 PASSWORD = uuid.uuid4().hex
 FIRST_UID = 61_000
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # as Linux numbers them
 PAGE = "01-logistic-regression.ipynb"
 CONFIG = """
 load_subconfig({config!r})
@@ -35,8 +39,7 @@ c.DummyAuthenticator.password = {password!r}
 c.Authenticator.allowed_users = {names!r}
 """
 # The shell stays, as the first process of its namespace, and sees to those whose parents have died.
-INSIDE = """ip link set lo up && mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group &&
-shift && "$@" """
+INSIDE = 'mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && shift && "$@"'
 SAMPLE = """import textgen
 model, tokenizer = textgen.load("pocket-gpt")
 print(textgen.generate(model, tokenizer, "Once there was", max_new_tokens=60, seed=3))"""
@@ -298,6 +301,38 @@ def lay_out(folder: Path, count: int) -> None:
     (folder / "group").write_text(group)
 
 
+def fault() -> str | None:
+    """Return one sentence where no learner could run what they are to run."""
+    if os.geteuid():
+        return (
+            "A room's learners are system users: run this as root, as in sudo python workshop/load_test.py."
+        )
+    if not (HERE / "node_modules").exists():
+        return "The hub's proxy is missing: npm ci --ignore-scripts --prefix workshop"
+    code, who = (
+        f"import jupyterhub; open({str(HERE.parent / 'book/index.md')!r})",
+        {"cwd": "/", "extra_groups": []},
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        user=FIRST_UID,
+        group=FIRST_UID,
+        stderr=subprocess.PIPE,
+        check=False,
+        **who,
+    )
+    if done.returncode:
+        last = done.stderr.decode().strip().splitlines()[-1]
+        return f"A learner cannot use {sys.executable} and {HERE.parent} ({last}): everybody must be able to read them."
+    return None
+
+
+def raise_loopback() -> None:
+    """Bring up the loopback of this namespace."""
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
+
+
 def main() -> int | str:
     """Try the room and write what was measured; return one sentence where it did not hold."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -307,6 +342,7 @@ def main() -> int | str:
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
+        raise_loopback()
         measured = asyncio.run(try_room(options.inside, options.learners, options.cells))
         options.results.write_text(json.dumps(measured, indent=1) + "\n")
         print(json.dumps(measured, indent=1))
