@@ -10,20 +10,18 @@ from pathlib import Path
 
 # What the pages may do: use files of their own address and nothing from anywhere else. Scripts and styles also stand in
 # the pages themselves, as the theme and bertviz write them; pictures and sounds stand there as data.
-POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self' 'unsafe-inline'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
-        "media-src data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
-    ]
-)
+POLICY = """
+default-src 'none';
+script-src 'self' 'unsafe-inline';
+style-src 'self' 'unsafe-inline';
+img-src 'self' data:;
+media-src data:;
+font-src 'self';
+connect-src 'self';
+base-uri 'none';
+form-action 'self';
+frame-ancestors 'self'
+""".strip().replace("\n", " ")
 SITE = Path(__file__).resolve().parents[1] / "_build/html"
 
 

@@ -52,7 +52,7 @@ def hand_out(spawner):
     subprocess.run(command, check=True, cwd=learner.pw_dir, **who)
 
 
-# Who may come in. Nobody without a password; instructors may start and stop servers, and read nobody's files.
+# Who may come in: nobody without a password. Instructors also start and stop servers; they are trusted.
 c.JupyterHub.authenticator_class = "pam"
 c.PAMAuthenticator.allowed_groups = {"learners", "instructors"}
 c.PAMAuthenticator.admin_groups = {"instructors"}
