@@ -2,13 +2,16 @@
 # make test    everything that must hold              make rules   which rules a notebook breaks
 # make gpu     pages and package on a GPU             make bench   how fast, beside what: 20 minutes
 # make student the notebooks without solutions        make slides  a deck for each chapter
-# make bundle  all in one zip, for a USB stick        make clean   remove what was built
+# make bundle  all in one zip, for a USB stick        make release wheel, bundle and slides
+# make colab   every page as Colab runs it            make room    learners on one server, tried out
+# make clean   remove what was built
 # More in CONTRIBUTING.md.
 PYTHON ?= python3
 PORT ?= 8000
+LEARNERS ?= 12
 PY := .venv/bin/python
 
-.PHONY: book serve test gpu bench rules notebooks retarget student slides bundle clean unusable
+.PHONY: book serve test gpu bench rules notebooks retarget student slides bundle release colab room clean unusable
 
 book: .venv/.installed node_modules/.installed
 	@$(PY) tools/build.py
@@ -54,6 +57,25 @@ slides: .venv/.installed node_modules/.installed
 
 bundle: .venv/.installed
 	@$(PY) tools/bundle.py
+
+release: book
+	@$(PY) -c 'import sys; sys.path.insert(0, "tools"); from project import version; sys.exit(sys.argv[1] not in ("", f"v{version()}") and f"The tag {sys.argv[1]} is not of version {version()}.")' "$(TAG)"
+	@$(MAKE) --no-print-directory slides bundle
+	@rm -rf _build/release && mkdir _build/release
+	@cp _build/text-generation-*.zip _build/release
+	@$(PY) -m zipfile -c _build/release/slides.zip _build/slides
+	@unzip -qj _build/release/text-generation-*.zip '*.whl' -d _build/release
+
+# Each page alone in a folder, with the packages that are here: its first cell installs the release, as on Colab.
+colab:
+	@pages=$$(ONLY="$(ONLY)" $(PYTHON) tools/toc.py | sed "s|^|$$PWD/|") && cd $$(mktemp -d) && cp $$pages . && \
+	$(PYTHON) -m nbconvert --to notebook --inplace --execute --ExecutePreprocessor.timeout=600 *.ipynb
+
+# On Linux, and with root's rights: the learners are system users.
+room: .venv/.installed
+	@$(PY) -m pip install --quiet --requirement workshop/requirements.txt
+	@npm ci --prefix workshop --ignore-scripts --no-audit --no-fund --loglevel=error
+	@$(if $(filter 0,$(shell id -u)),,sudo )$(PY) workshop/load_test.py --learners $(LEARNERS)
 
 clean:
 	rm -rf _build

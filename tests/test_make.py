@@ -11,6 +11,7 @@ import venv
 
 import pytest
 from conftest import ROOT
+from serve import POLICY
 
 
 def make(folder, *arguments):
@@ -113,6 +114,7 @@ def test_the_book_is_served_until_ctrl_c(site):
             assert server.stdout.readline() == f"http://localhost:{port} (Ctrl-C stops it)\n"
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
                 assert page.read() == b"the book"
+                assert page.headers["Content-Security-Policy"] == POLICY
         finally:
             server.send_signal(signal.SIGINT)
         assert server.wait(10) == 0 and "Traceback" not in server.stderr.read()

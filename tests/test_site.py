@@ -4,13 +4,14 @@ import functools
 import json
 import re
 from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
 from conftest import REPOSITORY, ROOT, need
+from serve import Handler
 
 SLUG = REPOSITORY.removeprefix("https://github.com/")
 # What Sphinx and its theme load everywhere, for search, menus, icons and the light switch.
@@ -64,14 +65,14 @@ CONTRAST = """axe.run({ runOnly: ["color-contrast"] }).then(({ violations }) =>
 PAPER = 680  # pixels between the margins of a sheet of A4
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class Quiet(Handler):
     def log_message(self, *args):
         pass
 
 
 @pytest.fixture(scope="module")
 def address(site):
-    """Serve the site on this machine and return its address."""
+    """Serve the site as `make serve` does and return its address: what its policy forbids, a page complains of."""
     ThreadingHTTPServer.request_queue_size = 128  # a page asks for twenty files at once
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
     Thread(target=server.serve_forever, daemon=True).start()
