@@ -21,7 +21,7 @@ BOOK = HERE.parent / "book"  # the package and the notebooks, which every learne
 NOTEBOOKS = Path(os.environ.get("NOTEBOOKS", BOOK))  # or what `make student` wrote: no solutions in it
 STATE = Path(os.environ.get("STATE_DIRECTORY", HERE / "state"))  # the hub's own; systemd sets the variable
 STATE.mkdir(mode=0o700, exist_ok=True)
-PROCESSES = 300  # of one learner, each thread counts; a server with two notebooks has about 60
+PROCESSES = 300  # of one learner, each thread counts; a server with two notebooks has 35
 
 # Copies what is not there yet, so that nothing of a learner's is ever written over.
 COPY = 'mkdir -p "$0" && for one; do test -e "$0/${one##*/}" || cp "$one" "$0"; done'
