@@ -73,7 +73,7 @@ def book(tmp_path_factory) -> Path:
     )
     write_chapter(root, *cells, text=link)
     write_chapter(root, "print('no number')", name="book/other.ipynb")
-    assert ran(build(root)) == ["chapter", "other"]
+    assert ran(build(root)) == ["other", "chapter"]
     return root
 
 
@@ -107,7 +107,7 @@ def test_another_version_of_a_library_runs_every_page(book):
         file.write("# changed\n")
     for page in (book / "_build/work/_build/.jupyter_cache/executed").iterdir():
         shutil.rmtree(page)  # as a build leaves it that was killed while it dropped them
-    assert ran(build(book)) == ["chapter", "other"]
+    assert ran(build(book)) == ["other", "chapter"]
 
 
 def test_a_changed_style_sheet_reaches_the_site_without_running_anything(book):

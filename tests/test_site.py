@@ -125,7 +125,7 @@ def serious(page, scheme: str, colours: bool = True) -> list[list[str]]:
     """Return what axe-core calls serious or critical in this colour scheme, rule and element; without its slowest rule
     where the colours were looked at before."""
     page.emulate_media(color_scheme=scheme)
-    page.wait_for_function("(scheme) => document.documentElement.dataset.theme === scheme", arg=scheme)
+    page.locator(f"html[data-theme={scheme}]").wait_for()
     page.wait_for_timeout(300)  # colours fade over
     return page.evaluate(AXE.replace("COLOURS", str(colours).lower()))
 
@@ -134,7 +134,7 @@ def on_paper(page) -> dict:
     """Return what a page that is read in the dark looks like when it is printed."""
     page.set_viewport_size({"width": PAPER, "height": 962})
     page.emulate_media(media="print", color_scheme="dark")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.locator("html[data-theme=dark]").wait_for()
     page.wait_for_timeout(300)  # colours fade over
     return {
         "scrolls": page.evaluate(SCROLLS),

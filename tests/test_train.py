@@ -602,7 +602,7 @@ def test_a_resumed_run_does_not_hold_on_to_the_file_that_it_will_replace(tmp_pat
     def mapped(*arguments):
         found = load_checkpoint(*arguments)
         maps = Path("/proc/self/maps")
-        seen.append(FILE in maps.read_text() if maps.is_file() else False)
+        seen.append(str(tmp_path / FILE) in maps.read_text() if maps.is_file() else False)
         return found
 
     with pytest.MonkeyPatch.context() as patch:

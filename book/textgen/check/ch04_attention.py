@@ -115,7 +115,7 @@ def causal_mask_once(answer, T: int) -> str | None:
 )
 def split_heads(call: Callable) -> str | None:
     """Check `split_heads(x, n_head)`: (B, T, C) to (B, n_head, T, C / n_head)."""
-    found = (split_heads_once(call, *sizes) for sizes in ((2, 3, 8, 4), (1, 5, 6, 2)))
+    found = (split_heads_once(call, *sizes) for sizes in ((2, 3, 8, 4), (2, 5, 6, 2)))
     return next(filter(None, found), None)
 
 
@@ -142,7 +142,6 @@ def split_heads_once(call: Callable, B: int, T: int, C: int, n: int) -> str | No
     answer = call(x.clone(), n)
     if isinstance(answer, list | tuple) and near(answer, right.transpose(0, 1)):
         return "That is a list of heads: put them together into one tensor, along the second axis."
-    answer = math.nan if isinstance(answer, list | tuple) else answer
     otherwise = f"For x {(B, T, C)} and {n} heads the result is {(B, n, T, d)}; yours is {shape_of(answer)}."
     if shape_of(answer) == (B, n, T, d):
         otherwise = (
