@@ -27,4 +27,11 @@ def chapter():
         cells.append(
             code(SOLUTION + "\n\ncheck.sigmoid(sigmoid)", metadata={"tags": ["hide-cell", CHECKED]} | folded)
         )
+    for n in (3, 4):
+        choices = "{'less': False, 'as much': True, 'more': False}"
+        cells.append(
+            code(
+                f"import textgen\nchoices = {choices}\ntextgen.guess('How much is {n}?', choices, 'It is {n}.')"
+            )
+        )
     return nbformat.v4.new_notebook(cells=cells)

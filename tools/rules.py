@@ -20,6 +20,7 @@ from toc import notebooks
 
 GOALS = "What you will be able to do"
 CHECKED = "nbval-check-output"
+GUESS = 'class="textgen-guess"'
 FIGURE = re.compile(r": (\S+) \(on record: (\S+); they agree(?: within (\S+))?\)$", re.MULTILINE)
 WIDEST = 88  # characters of a line of code
 MYST = {
@@ -102,6 +103,8 @@ def cell_faults(number: int, cell: NotebookNode) -> Iterator[str]:
             yield f"cell {number} shows a bare picture, whose alt text is lost: use textgen.plots.show"
         if re.search(r"<img(?![^>]*\balt=\"[^\"]+\")", data.get("text/html", "")):
             yield f"cell {number} shows a picture without alt text"
+        if GUESS in (html := data.get("text/html", "")) and html.count('class="right"') != 1:
+            yield f"cell {number} asks for a guess of which not one choice, and one alone, came true"
         if re.search(r"site-packages|/(home|Users|root|tmp)/", json.dumps(output)):
             yield f"cell {number} shows a path of the machine it ran on"
     for figure in FIGURE.findall(text_of(cell)):  # nbval masks the first number
@@ -166,6 +169,11 @@ def faults(path: Path) -> list[str]:
     figures = [one for one in checked if not {"exercise", "hide-cell"} & one]
     if chapter and len(figures) < 6:
         found.append(f"{len(figures)} cells beside exercises are tagged {CHECKED}, and a chapter needs 6")
+    guesses = sum(
+        GUESS in output.get("data", {}).get("text/html", "") for cell in code for output in cell.outputs
+    )
+    if chapter and guesses < 2:
+        found.append(f"a chapter asks for two guesses (textgen.guess) or more, and this one for {guesses}")
     exercises = sum("exercise" in tags(cell) for cell in code)
     if chapter and not path.name.startswith("00") and exercises < 3:
         found.append(f"a chapter has three exercises or more, and {exercises} cells are tagged exercise")
