@@ -118,3 +118,11 @@ def test_the_book_is_served_until_ctrl_c(site):
         finally:
             server.send_signal(signal.SIGINT)
         assert server.wait(10) == 0 and "Traceback" not in server.stderr.read()
+
+
+def test_the_policy_lets_a_page_ask_for_nothing_elsewhere():
+    rules = dict(rule.strip().split(" ", 1) for rule in POLICY.split(";"))
+    allowed = {source for sources in rules.values() for source in sources.split()}
+    assert allowed == {"'none'", "'self'", "'unsafe-inline'", "data:"}  # no other host, no eval
+    assert rules["default-src"] == rules["base-uri"] == "'none'"
+    assert [name for name in rules if "'unsafe-inline'" in rules[name]] == ["script-src", "style-src"]

@@ -67,3 +67,10 @@ def test_a_wrong_address_is_one_sentence_and_changes_nothing(wrong):
     assert run.returncode == 2
     assert run.stderr.startswith("REPO must be a GitHub address owner/name") and run.stderr.count("\n") == 1
     assert contents(ROOT) == before
+
+
+def test_without_git_it_says_who_must_tell_the_files(tmp_path):
+    with pytest.raises(
+        SystemExit, match=r"git must tell which files are the book's \(.*\): clone the repository\."
+    ):
+        source_files(tmp_path)

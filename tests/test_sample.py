@@ -320,3 +320,11 @@ def test_damaged_weights_are_told_and_training_mode_is_put_back():
 def test_dropout_is_off_while_it_writes():
     model = GPT(GPTConfig(vocab_size=len(LETTERS), dropout=0.5)).train()
     assert generate(model, LETTERS, "fox", 30) == generate(model, LETTERS, "fox", 30)
+
+
+@pytest.mark.parametrize("id", [-1, 7])
+def test_ids_that_are_not_the_models_are_named(id):
+    model = textgen.Bigram(textgen.BigramConfig(vocab_size=7))
+    assert textgen.sample.generate_ids(model, [[0], [0, 6]], 1)
+    with pytest.raises(ValueError, match=f"contexts has the token {id}, but the model's are 0 to 6"):
+        textgen.sample.generate_ids(model, [[0], [0, id]], 1)

@@ -465,6 +465,8 @@ def test_nothing_is_printed_where_nobody_watches(capfd):
         ({"muon_lr": 1e300}, "muon_lr must be a number of 0 or more and below a million"),
         ({"weight_decay": "x"}, "weight_decay must be"),
         ({"block_size": -1}, "block_size must be a whole number of 1 or more, not -1"),
+        ({"checkpoint": ""}, 'checkpoint must be a folder, or None to save nothing, not ""'),
+        ({"callback": 3}, "callback must be a function of the history, or None, not 3"),
         ({"device": "gpu"}, 'device must be "auto", "cpu", "cuda" or "mps", not \'gpu\''),
     ],
 )

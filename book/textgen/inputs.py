@@ -89,19 +89,23 @@ def fits(model, tokenizer) -> None:
         raise ValueError(f"{what}; give the one that the model was trained with, or {made}.")
 
 
+def in_vocabulary(model, name: str, least: int, most: int) -> None:
+    """Raise ValueError where the ids in `name`, from `least` to `most`, are not all tokens of the model's."""
+    size = vocabulary(model)
+    if size is not None and not 0 <= least <= most < size:
+        what = f"{name} has the token {least if least < 0 else most}"
+        raise ValueError(f"{what}, but the model's are 0 to {size - 1}; make it with a larger vocab_size.")
+
+
 def counted(model, batch) -> int:
     """How many targets of a batch count; ValueError where none does, and for ids that are not the model's."""
-    size, targets = vocabulary(model), batch[-1]
+    targets = batch[-1]
     kept = targets[targets != -100]
     if not kept.numel():
         shape = " x ".join(map(str, targets.shape))
         hint = "take a larger block_size, or rows in which something is to be predicted"
         raise ValueError(f"data has no target that counts in a batch of {shape} (all are -100): {hint}.")
-    for ids in (batch[0], kept) if size is not None else ():
-        wrong = [] if ids.is_floating_point() or not ids.numel() else [*map(int, ids.aminmax())]
-        if wrong and not 0 <= wrong[0] <= wrong[1] < size:
-            what = f"data has the token {wrong[0] if wrong[0] < 0 else wrong[1]}"
-            raise ValueError(
-                f"{what}, but the model's are 0 to {size - 1}; make it with a larger vocab_size."
-            )
+    for ids in (batch[0], kept):
+        if ids.numel() and not ids.is_floating_point():
+            in_vocabulary(model, "data", *map(int, ids.aminmax()))
     return kept.numel()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .inputs import DAMAGED, came, fits, listed, number, vocabulary, well_formed, whole
+from .inputs import DAMAGED, came, fits, in_vocabulary, listed, number, well_formed, whole
 from .models import LanguageModel, evaluating
 from .tokenizer import Tokenizer
 
@@ -82,10 +82,8 @@ def generate_ids(
         draws = torch.cat([torch.empty(0, max_new_tokens), *(uniforms(s, max_new_tokens) for s in seed)])
     else:
         draws = uniforms(seed, max_new_tokens, rows=len(contexts))
-    if (size := vocabulary(model)) is not None and (
-        most := max((id for ids in contexts for id in ids), default=0)
-    ) >= size:
-        raise ValueError(f"contexts hold the token {most}, but the model's are 0 to {size - 1}.")
+    for ids in contexts:
+        in_vocabulary(model, "contexts", min(ids), max(ids))
     order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]))  # similar lengths go together
     size = ROWS if next(model.parameters()).device.type == "cpu" else max(1, len(order))
     written, at = [[] for _ in contexts], 0
