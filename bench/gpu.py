@@ -23,22 +23,33 @@ sys.path.insert(0, str(ROOT / "book"))
 RECORD = ROOT / "bench/gpu.json"
 # Everything but browser, build, Colab and what holds texts and notebooks to their rules.
 TESTS = [
+    "attacks",
+    "bias",
     "check_*",
+    "contamination",
     "corpus",
+    "dialogue",
+    "doors",
     "experiments",
     "hub",
+    "injection",
     "metrics",
     "models",
     "morse",
     "package",
     "plots",
     "pocket_gpt",
+    "requests",
+    "rlhf",
     "sample",
     "seq2seq",
     "storyworld",
+    "taste",
     "tokenizer",
     "train",
+    "unseen",
 ]
+TWO_THREADS = os.environ | {"OMP_NUM_THREADS": "2"}
 OFF = re.compile(r"^(.*they differ by more than.*|.*: not true in this run)$", re.MULTILINE)
 
 
@@ -50,7 +61,7 @@ def run_page(path: Path, gpu: bool) -> dict:
 
     hidden = {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
     paths = os.pathsep.join([str(ROOT / "book"), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "2"} | hidden
+    environment = TWO_THREADS | {"PYTHONPATH": paths} | hidden
     nb, found = nbformat.read(path, as_version=4), {}
     client = NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(ROOT / "book")}})
     start = time.perf_counter()
@@ -65,15 +76,14 @@ def run_page(path: Path, gpu: bool) -> dict:
 
 def run_pages(paths: list[Path], gpu: bool, at_once: int) -> dict:
     """Run all pages, some at a time."""
+    found = {}
     with ThreadPoolExecutor(at_once) as pool:
-        found = dict(zip([p.stem for p in paths], pool.map(lambda path: run_page(path, gpu), paths)))
-    for name, page in found.items():
-        print(
-            f"{name:24} {'GPU' if gpu else 'CPU'} {page['seconds']:6.1f} s",
-            page.get("raised", ""),
-            flush=True,
-        )
-        print(*(f"    {line}\n" for line in page["off"]), sep="", end="")
+        for path, page in zip(paths, pool.map(lambda path: run_page(path, gpu), paths)):
+            print(
+                f"{path.stem:24} {'GPU' if gpu else 'CPU'} {page['seconds']:6.1f} s", page.get("raised", "")
+            )
+            print(*(f"    {line}\n" for line in page["off"]), sep="", end="", flush=True)
+            found[path.stem] = page
     return found
 
 
@@ -86,13 +96,15 @@ def run_tests(at_once: int) -> str:
         "pytest",
         "-q",
         "-n",
-        "4",
+        str(at_once),
         "--dist",
         "loadfile",
         "-p",
         "no:cacheprovider",
     ]
-    done = subprocess.run([*command, *names], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *names], cwd=ROOT, env=TWO_THREADS, capture_output=True, text=True, check=False
+    )
     print(done.stdout[-6000:], flush=True)
     return done.stdout.strip().splitlines()[-1]
 
@@ -185,7 +197,9 @@ def large(steps: int = 60, rows: int = 16) -> dict:
 def main() -> int:
     """Run what is asked for; return 0 when no page raised and no test failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--at-once", type=int, default=4, help="pages that run side by side")
+    parser.add_argument(
+        "--at-once", type=int, default=max(1, os.cpu_count() // 2), help="pages that run side by side"
+    )
     parser.add_argument("--only", default="", help="pages whose names begin so")
     parser.add_argument("--without", nargs="*", default=[], choices=["cpu", "tests", "speed"])
     a = parser.parse_args()
@@ -200,7 +214,7 @@ def main() -> int:
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
     record["versions"]["transformers"] = transformers.__version__
-    paths = sorted((ROOT / "book").glob(f"{a.only}*.ipynb"))
+    paths = sorted((ROOT / "book").glob(f"{a.only}*.ipynb"), reverse=True)  # the long ones first
 
     def keep(**found) -> None:
         """Write what there is so far: a machine may be gone before the end."""

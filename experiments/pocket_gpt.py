@@ -3,6 +3,7 @@
     python experiments/pocket_gpt.py                      as it was made: minutes on a GPU, hours on a CPU
     python experiments/pocket_gpt.py --folder my-gpt      into another folder; --help lists the settings
     python experiments/pocket_gpt.py --checkpoint run     saves the run as it goes, and continues it when called again
+    accelerate launch experiments/pocket_gpt.py           in several processes, which share each batch: see README
 
 The weights end on the int8 grid: each row of a matrix is a scale times whole numbers from -127 to 127. So the same
 model runs in Python as float32, and in a page from a file a quarter of the size, without any difference.
@@ -14,11 +15,14 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
 import common
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from textgen import corpus, hub, metrics, storyworld
 from textgen.files import write_atomically, write_sums
 from textgen.gpt import GPT, GPTConfig
@@ -45,10 +49,11 @@ def mixture(n: int, split: str, seed: int = 0, untyped: float = UNTYPED) -> dict
 
 
 def texts(n: int, seed: int) -> dict[str, list[Document]]:
-    """The training documents: `PARTS` mixtures with seeds of their own, made side by side."""
-    share, seeds = math.ceil(n / PARTS), range(PARTS * seed, PARTS * (seed + 1))
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        parts = list(pool.map(mixture, [share] * PARTS, ["train"] * PARTS, seeds))
+    """The training documents: `PARTS` mixtures with seeds of their own, made side by side, by all processes together."""
+    share, seeds = math.ceil(n / PARTS), list(range(PARTS * seed, PARTS * (seed + 1)))
+    pool = ProcessPoolExecutor(mp_context=get_context("spawn"))
+    with pool, PartialState().split_between_processes(seeds) as mine:
+        parts = gather_object(list(pool.map(mixture, repeat(share), repeat("train"), mine)))
     return {group: [document for part in parts for document in part[group]] for group in parts[0]}
 
 
@@ -141,6 +146,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     settings = {"muon_lr": a.muon_lr, "checkpoint": a.checkpoint}
     history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, **settings)
+    if not PartialState().is_main_process:
+        return
     for step, seconds, loss in history.valid:
         print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")
     round_to_int8(model.cpu())

@@ -139,6 +139,12 @@ def fit(
         if checkpoint is not None:
             saved, start = load_checkpoint(checkpoint, model, optimizers, run)
             history = History(**saved)
+            at = accelerator.gather(torch.tensor([start], device=accelerator.device)).tolist()
+            if len(set(at)) > 1:
+                raise ValueError(
+                    f"checkpoint {str(checkpoint)!r} is at step {at[0]} for the first process and elsewhere at step"
+                    f" {min(set(at) - {at[0]})}: name a folder that all hosts share."
+                )
         with progress_bar(steps, "step", None, start, accelerator.is_local_main_process) as bar:
             began = time.perf_counter() - history.seconds
             if not history.valid:
