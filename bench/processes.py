@@ -23,7 +23,7 @@ from safetensors import safe_open
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "experiments/pocket_gpt.py"
 RECORD = ROOT / "bench/processes.json"
-FULL = {"steps": 200, "batch-size": 16, "documents": 8000, "measure": 40}
+FULL = {"steps": 200, "batch-size": 16, "documents": 4000, "measure": 8}
 RUNS = {  # processes, hosts, share of the steps after which all is killed
     "one": (1, 1, 0),
     "two": (2, 1, 0),
@@ -120,6 +120,8 @@ def train(name: str, settings: dict) -> dict:
             call(folder, commands, until=killed * settings["steps"])
             stopped["killed after"] = history(folder)["valid"][-1][0]
         call(folder, commands, until=float("inf"))
+        if f"processes: {processes}\n" not in (folder / "log-0").read_text():
+            raise RuntimeError(f"{name}: the processes did not find each other, and each trained alone.")
         found = history(folder)
     return stopped | {"valid": {str(step): round(loss, 4) for step, _, loss in found["valid"]}}
 

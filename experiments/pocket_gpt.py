@@ -21,7 +21,6 @@ from pathlib import Path
 
 import common
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from textgen import corpus, hub, metrics, storyworld
 from textgen.files import write_atomically, write_sums
@@ -30,7 +29,7 @@ from textgen.page.pack import round_to_int8
 from textgen.sample import generate
 from textgen.storyworld import Document
 from textgen.tokenizer import Tokenizer
-from textgen.train import fit
+from textgen.train import fit, make_accelerator
 
 SHARES = {"story": 0.40, "intro": 0.10, "qa": 0.35, "pair": 0.06, "code": 0.07, "sum": 0.02}
 LONG = ("story", "intro")
@@ -52,7 +51,7 @@ def texts(n: int, seed: int) -> dict[str, list[Document]]:
     """The training documents: `PARTS` mixtures with seeds of their own, made side by side, by all processes together."""
     share, seeds = math.ceil(n / PARTS), list(range(PARTS * seed, PARTS * (seed + 1)))
     pool = ProcessPoolExecutor(mp_context=get_context("spawn"))
-    with pool, PartialState().split_between_processes(seeds) as mine:
+    with pool, make_accelerator("auto").split_between_processes(seeds) as mine:
         parts = gather_object(list(pool.map(mixture, repeat(share), repeat("train"), mine)))
     return {group: [document for part in parts for document in part[group]] for group in parts[0]}
 
@@ -130,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--checkpoint", type=Path, help="folder to save the run in, and to continue it from")
     a = options.parse_args(arguments)
 
-    start = time.perf_counter()
+    start, processes = time.perf_counter(), make_accelerator("auto")
     train, valid = texts(a.documents, a.seed), mixture(2000, "valid", untyped=0)
     sample = [d.text for documents in train.values() for d in documents[:10_000]]
     kinds = [f"<|{kind}|>" for kind in storyworld.KINDS]
@@ -139,14 +138,12 @@ def main(arguments: list[str] | None = None) -> None:
     model = GPT(GPTConfig(vocab_size=len(tokenizer), n_layer=a.n_layer, n_embd=a.n_embd))
     groups = [corpus.stories(documents, valid[group], tokenizer) for group, documents in train.items()]
     data = Mixture(groups, [len(documents) for documents in train.values()], tokenizer)
-    print(
-        f"documents ready in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters",
-        flush=True,
-    )
+    ready = f"documents ready in {time.perf_counter() - start:.0f} s; {model.num_parameters():,} parameters"
+    processes.print(f"{ready}; processes: {processes.num_processes}", flush=True)
 
     settings = {"muon_lr": a.muon_lr, "checkpoint": a.checkpoint}
     history = fit(model, data, a.steps, a.batch_size, a.lr, a.seed, **settings)
-    if not PartialState().is_main_process:
+    if not processes.is_main_process:
         return
     for step, seconds, loss in history.valid:
         print(f"step {step:6,}   {seconds:6.0f} s   {loss:.4f} nats per token")

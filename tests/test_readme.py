@@ -1,5 +1,6 @@
 """What the README promises is so: its chapters exist, its links fit, and its example runs."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,8 +9,11 @@ import tomllib
 
 import nbformat
 import pytest
+import textgen
+import torch
 from conftest import ROOT
 from execute import setup_cell
+from textgen.optimizers import make_optimizers
 from toc import notebooks
 
 README = (ROOT / "README.md").read_text()
@@ -106,3 +110,50 @@ def test_every_command_that_an_author_runs_is_named():
     makefile = (ROOT / "Makefile").read_text()
     (targets,) = re.findall(r"^\.PHONY: (.*) clean unusable$", makefile, re.MULTILINE)
     assert set(targets.split()) == set(re.findall(r"^\| `make (\w+)", CONTRIBUTING, re.MULTILINE))
+
+
+def test_the_table_of_what_a_training_takes_follows_from_the_measured_rows(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    import gpu
+
+    measured = json.loads((ROOT / "bench/gpu.json").read_text())
+    rate = 1e12 * measured["large"]["matrix rate, TFLOP per second"]
+    made = json.loads((ROOT / "book/textgen/weights/pocket-gpt/figures.json").read_text())
+    shapes = {
+        "pocket-gpt": {"n_layer": 4, "n_embd": 128, "vocab_size": 1024, "block_size": 256},
+        "GPT-2": {"n_layer": 12, "n_embd": 768, "vocab_size": 50257, "block_size": 1024},
+        "GPT-2 XL": {"n_layer": 48, "n_embd": 1600, "vocab_size": 50257, "block_size": 1024},
+    }
+    small = measured["speed"]["fit, tokens per second"] * gpu.operations(**shapes["pocket-gpt"]) / rate
+    large = measured["large"]["compiled"]["share of the rate"]
+    assert f"measured: {small:.1%} for pocket-gpt (which took {made['seconds'] / 60:.1f} minutes" in README
+    assert f"{large:.0%}\nfor GPT-2, which" in README
+    units = {
+        "MB": 1e6,
+        "GB": 1e9,
+        "minutes": 60,
+        "hours": 3600,
+        "days": 86_400,
+        "million": 1e6,
+        "billion": 1e9,
+    }
+    for name, shape in shapes.items():
+        each = gpu.operations(**shape)
+        parameters = (each - 12 * shape["n_layer"] * shape["n_embd"] * shape["block_size"]) / 6
+        tokens = made["tokens"] if name == "pocket-gpt" else 20 * parameters
+        seconds = each * tokens / rate / (small if name == "pocket-gpt" else large)
+        true = [parameters, tokens, each * tokens, 16 * parameters, seconds, seconds / 16]
+        (row,) = re.findall(rf"^\| {name} \| (.*) \|$", README, re.MULTILINE)[-1:]
+        for told, value in zip(row.split("|"), true, strict=True):
+            number, *unit = told.replace(",", "").split() or [value]
+            assert float(number) * units.get("".join(unit), 1) == pytest.approx(value, rel=0.05), (name, told)
+
+
+def test_sixteen_bytes_a_parameter_are_what_adamw_holds():
+    model = textgen.GPT(textgen.GPTConfig(vocab_size=64, block_size=8, n_layer=1, n_embd=32))
+    (optimizer,) = make_optimizers(model, 0.01, 0.1, torch.device("cpu"), 0.0)
+    model(torch.zeros(1, 8, dtype=torch.long), torch.zeros(1, 8, dtype=torch.long))[1].backward()
+    optimizer.step()
+    held = [*model.parameters(), *(p.grad for p in model.parameters())]
+    held += [one for state in optimizer.state.values() for one in state.values() if one.dim()]
+    assert sum(one.numel() * one.element_size() for one in held) == 16 * model.num_parameters()

@@ -426,8 +426,9 @@ def writer(n):
     return write
 
 
-def trained(policy, reference, beta, steps, lr=0.01, watch=lambda policy: None, method="RLOO", n=64):
-    """By the loops that chapter 06's experiments run."""
+def trained(policy, reference, beta, steps, lr=None, watch=lambda policy: None, method="RLOO", n=64):
+    """By the loops that chapter 06's experiments run; PPO, with four updates a batch, at a rate at which texts still end."""
+    lr = lr or {"RLOO": 0.01, "PPO": 0.004}[method]
     loop = rlhf_loops.ppo if method == "PPO" else rlhf_loops.reinforce
     more = {} if method == "PPO" else {"group": n}
     loop(policy, reference, writer(n), beta, steps, lr, look=lambda step: watch(policy), **more)
@@ -444,7 +445,7 @@ def test_the_chapter_shows_the_loops_that_the_experiments_run(method):
         if source.startswith(("def adamw", "def rloo", "def ppo")):
             exec(source, page)  # noqa: S102 (the book's own code)
     theirs, ours = small_gpt(2), page[method.lower()](small_gpt(2), 4, beta=0.5, lr=0.01)
-    trained(theirs, small_gpt(2), 0.5, 4, method=method, n=32)
+    trained(theirs, small_gpt(2), 0.5, 4, lr=0.01, method=method, n=32)
     start = whole(small_gpt(2))
     torch.testing.assert_close(whole(ours), whole(theirs), atol=1e-3, rtol=0)
     assert (whole(ours) - start).abs().max() > 0.05

@@ -1,11 +1,13 @@
 """The worlds of experiments/unseen.py: each differs from that of training in one thing, and its entropy is exact."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import textgen
 import torch
+from conftest import ROOT
 from textgen import Bigram, BigramConfig, storyworld
 from textgen.tokenizer import Tokenizer
 
@@ -99,3 +101,17 @@ def test_the_record_holds_what_chapter_07_says(unseen):
     assert ends("GPT", "colour and object")[1] < 0.04
     assert all(record["controls"][world]["0"][world]["excess"] < 0.02 for world in worlds[1:])
     assert all(run["names"]["recall"]["name"] == 0 for runs in models.values() for run in runs.values())
+
+
+def test_the_pages_true_bits_add_up_to_those_of_the_whole_story():
+    """A word may be read in several choices of the grammar, of which one can begin as another does."""
+    cells = json.loads((ROOT / "book/07-unseen.ipynb").read_text(encoding="utf-8"))["cells"]
+    page = {}
+    for cell in cells:
+        if cell["id"] in ("unseen-03", "unseen-05", "unseen-07"):
+            exec("".join(cell["source"]), page)  # noqa: S102 (the book's own code)
+    for world in page["WORLDS"].values():
+        for story in storyworld.stories(3, split="test", world=world):
+            read = [(story.text[: m.start()], m[0]) for m in re.finditer(r" ?\S+", story.text)]
+            bits = sum(page["true_bits"](*one, world) for one in read)
+            assert bits == pytest.approx(storyworld.recognise(story.text, world=world).bits)

@@ -223,4 +223,6 @@ def make_accelerator(device: str | torch.device):
         and there["cuda"]
         and torch.cuda.is_bf16_supported(including_emulation=False)
     )
-    return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if bf16 else "no")
+    # Without a GPU too Accelerate joins processes on the CPU only where it is told so.
+    cpu = device == "cpu" or not (there["cuda"] or there["mps"])
+    return Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")

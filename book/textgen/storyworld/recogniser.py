@@ -116,7 +116,8 @@ def continuations(text: str, rule: str = "story", world: World | None = None) ->
     """What the grammar can write next after `text`, with the true probability of each; {} when it can write nothing.
 
     The probabilities are exact, given the text so far, and add up to one minus the probability that the text
-    ends here. A continuation may be a word or a longer phrase.
+    ends here. A continuation may be a word or a longer phrase, and one may begin as another does:
+    add up all that begin with a text before going on from it.
     """
     world = world or World()
     reader = _Reader(text, world)

@@ -1,6 +1,7 @@
 """Requests to an assistant in Storyworld, each with a right answer, or none that could be known.
 
-Things (a colour with an object) are divided among the splits, so that the test names some that no training dialogue has.
+Things (a colour with an object) are divided among the splits, so that the test names some that
+no story and no user of a training dialogue has; a sentence to translate may name them.
 """
 
 from __future__ import annotations
