@@ -84,9 +84,15 @@ def colab():
 
 @pytest.fixture(scope="module")
 def from_here(tmp_path_factory):
-    """Environment variables by which git finds the repository's address in a bare repository of this checkout."""
+    """Environment variables by which git finds the repository's address in a bare repository of this checkout.
+
+    Its main branch has moved on since the tag: every notebook here is a saved copy of an older version.
+    """
     work, bare = copy_checkout(tmp_path_factory.mktemp("work")), tmp_path_factory.mktemp("bare.git")
-    for command in ("add -A", "commit -q -m copy", f"tag v{version()}", f"clone -q --bare . {bare}"):
+    for command in ("add -A", "commit -q -m copy", f"tag v{version()}"):
+        git(work, *command.split())
+    (work / "book/textgen/__init__.py").write_text("raise ImportError('All is new.')")
+    for command in ("commit -q -a -m later", f"clone -q --bare . {bare}"):
         git(work, *command.split())
     return {
         "GIT_CONFIG_COUNT": "1",
@@ -144,7 +150,10 @@ PROOF = """import textgen
 print(textgen.__version__, textgen.__file__)"""
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+# The rules hold all setup cells to one text. The first page runs whole; another lends its name and nothing else.
+@pytest.mark.parametrize(
+    "path", [p for p in notebooks() if p.stem[:2] in ("00", "nu")], ids=lambda path: path.stem
+)
 def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, from_here, session):
     nb = nbformat.read(path, as_version=4)
     first = next(cell for cell in nb.cells if cell.cell_type == "code")
