@@ -40,9 +40,21 @@ USES = {  # any other script -> what on a page needs it
 }
 
 # What axe-core calls serious or critical, each with its element; all else it finds would take a second to hand over.
-AXE = """axe.run({ resultTypes: ["violations"], rules: { "color-contrast": { enabled: COLOURS } } }).then(({ violations }) =>
-  violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
+AXE = """axe.run(COLOURS ? NEW : document, { resultTypes: ["violations"], rules: { "color-contrast": { enabled: COLOURS } } })
+  .then(({ violations }) => violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
     .flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html.slice(0, 200)])))"""
+# Nine tenths of a page's elements are coloured words of code, and contrast is the slowest rule. So it skips a block of code
+# whose kinds of words have all been looked at, in a cell of its kind: given those that have, marks such blocks, returns all.
+KNOWN = """(known) => {
+  const all = new Set(known);
+  for (const block of document.querySelectorAll("div.highlight")) {
+    const place = block.closest(".cell_input, .cell_output")?.className;
+    const kinds = [...block.querySelectorAll("span[class]")].map((one) => `${place} ${one.className}`);
+    block.toggleAttribute("data-known", kinds.length > 0 && kinds.every((kind) => all.has(kind)));
+    kinds.forEach((kind) => all.add(kind));
+  }
+  return [...all];
+}"""
 
 # Blocks of code that have to be scrolled sideways, each with its first words.
 SCROLLS = """[...document.querySelectorAll("div.highlight pre")]
@@ -60,8 +72,9 @@ DARKEST = """Math.min(...[...document.querySelectorAll("html, body, .bd-containe
   .filter((one) => !one.closest("svg, iframe, .textgen-live, .ladder") && one.checkVisibility())
   .map((one) => getComputedStyle(one).backgroundColor.match(/[\\d.]+/g).map(Number))
   .filter(([r, g, b, alpha]) => alpha !== 0).map(([r, g, b]) => r + g + b))"""
-CONTRAST = """axe.run({ runOnly: ["color-contrast"] }).then(({ violations }) =>
+CONTRAST = """axe.run(NEW, { runOnly: ["color-contrast"] }).then(({ violations }) =>
   violations.flatMap(({ nodes }) => nodes.map(({ html }) => html.slice(0, 200))))"""
+NEW = """{ exclude: ["[data-known]"] }"""
 PAPER = 680  # pixels between the margins of a sheet of A4
 
 
@@ -127,7 +140,7 @@ def serious(page, scheme: str, colours: bool = True) -> list[list[str]]:
     page.emulate_media(color_scheme=scheme)
     page.locator(f"html[data-theme={scheme}]").wait_for()
     page.wait_for_timeout(300)  # colours fade over
-    return page.evaluate(AXE.replace("COLOURS", str(colours).lower()))
+    return page.evaluate(AXE.replace("COLOURS", str(colours).lower()).replace("NEW", NEW))
 
 
 def on_paper(page) -> dict:
@@ -140,7 +153,7 @@ def on_paper(page) -> dict:
         "scrolls": page.evaluate(SCROLLS),
         "out of place": page.evaluate(ON_PAPER),
         "darkest": page.evaluate(DARKEST),
-        "contrast": page.evaluate(CONTRAST),
+        "contrast": page.evaluate(CONTRAST.replace("NEW", NEW)),
         "width": page.evaluate("document.documentElement.scrollWidth"),
         "title": page.locator("article h1").first.is_visible(),
     }
@@ -152,7 +165,7 @@ def visits(browser, address, pages) -> dict[str, dict]:
     axe = ROOT / "node_modules/axe-core/axe.min.js"
     if not axe.exists():
         need("axe-core is not in node_modules: run `npm ci --ignore-scripts` first.")
-    seen = {}
+    seen, known = {}, []
     for name in pages:
         with reader(browser, address) as page:
             settle(page, f"{address}/{name}")
@@ -178,6 +191,7 @@ def visits(browser, address, pages) -> dict[str, dict]:
                 "troubles": list(page.troubles),
             }
             page.evaluate(axe.read_text())
+            known = page.evaluate(KNOWN, known)
             seen[name] |= {scheme: serious(page, scheme) for scheme in ("light", "dark")}
             page.set_viewport_size({"width": 390, "height": 844})
             seen[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
