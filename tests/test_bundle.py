@@ -85,4 +85,8 @@ def test_the_real_book_reads_from_the_zip(site, wheel, browser, tmp_path):
         page.wait_for_function(
             "(before) => document.querySelector('.textgen-explore-picture').innerHTML !== before", arg=before
         )
+        if (site / "slides").is_dir():
+            page.get_by_role("link", name="slides", exact=True).click()
+            page.wait_for_function("Reveal.getTotalSlides() > 10")
+            assert page.url == f"{home}/site/slides/02-mlp.html"
         assert not page.troubles

@@ -144,7 +144,7 @@ def copy_files(html: str, static: Path, folder: Path) -> None:
 
 def fault(site: Path) -> str | None:
     """Return one sentence where the built book has no slides."""
-    if not (site / "book/index.html").is_file():
+    if not (site / "index.html").is_file():
         return "There is no book yet: run make book first."
     if not (site / "slides").is_dir():
         return "The book was built without npm's reveal.js, of which slides are made: install npm and run make book again."

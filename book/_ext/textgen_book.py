@@ -75,10 +75,11 @@ def configure(app, config) -> None:
 
 
 def keep_links_inside(app, docname: str, source: list[str]) -> None:
-    """Make links to pages of the book on GitHub relative: a notebook needs the full address only on Colab."""
+    """Make links to pages of the book on GitHub relative, which a notebook needs only on Colab; and lead to decks."""
     source[0] = source[0].replace(f"]({repository()}/blob/main/{Path(docname).parent}/", "](")
-    deck = r'<a href="../slides/\2.html">\1</a>' if LOCAL else r"\1"  # a deck's source becomes the deck
-    source[0] = re.sub(r"\[([^]]+)\]\(slides/([\w-]+)\.md\)", deck, source[0])
+    # the source of a deck of slides becomes the deck; quotation marks would end a string of a notebook
+    deck = r"<a href='../slides/\2.html'>\1</a>" if LOCAL else r"\1"
+    source[0] = re.sub(r"\[([^][]+)\]\(slides/([\w-]+)\.md\)", deck, source[0])
 
 
 def name_failing_cell(app) -> None:
