@@ -1,7 +1,7 @@
 # make book    build the book into _build/html        make serve   read it at http://localhost:8000
 # make test    everything that must hold              make rules   which rules a notebook breaks
 # make gpu     pages and package on a GPU             make bench   how fast, beside what: 20 minutes
-# make student the notebooks without solutions        make slides  a deck for each chapter
+# make student the notebooks without solutions        make slides  the decks of slides, to stand alone
 # make bundle  all in one zip, for a USB stick        make release wheel, bundle and slides
 # make colab   every page as Colab runs it            make room    learners on one server, tried out
 # make clean   remove what was built
@@ -51,8 +51,8 @@ retarget:
 student: .venv/.installed
 	@$(PY) tools/student.py
 
-# Slides and bundle are made of the built book: `make book` first.
-slides: .venv/.installed node_modules/.installed
+# Slides and bundle are taken from the built book, as long as nothing changed since: `make book` first.
+slides: .venv/.installed
 	@ONLY="$(ONLY)" $(PY) tools/slides.py
 
 bundle: .venv/.installed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import REPOSITORY, ROOT
+from conftest import REPOSITORY, ROOT, need
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 CHAPTER = "book/chapter.ipynb"
@@ -167,6 +167,54 @@ def test_a_link_to_nowhere_fails_every_time(book):
         assert "no-such-word" in result.stdout
         assert page(book) == before
     (book / CHAPTER).write_text(good)
+
+
+def run(root: Path, tool: str) -> subprocess.CompletedProcess:
+    """Run one of the tiny book's tools."""
+    command = [sys.executable, f"tools/{tool}.py"]
+    return subprocess.run(command, cwd=root, check=False, capture_output=True, text=True, timeout=300)
+
+
+def test_slides_come_with_the_book_where_npm_is_and_are_no_older_than_it(book):
+    if not (ROOT / "node_modules/reveal.js").exists():
+        need("reveal.js is not in node_modules: run `npm ci --ignore-scripts` first.")
+    (book / "node_modules").symlink_to((ROOT / "node_modules").resolve())
+    mine, words = book / "book/slides/mine.md", "See [mine](slides/mine.md).\n\n## Part\n\nWords."
+    cell = 'from IPython.display import HTML\nHTML(\'<img alt="A line." src="data:,">\')'
+    write_chapter(book, cell, text=words, name="book/01-one.ipynb")
+    list_pages(book, "chapter", "01-one")
+    mine.parent.mkdir()
+    mine.write_text("# Mine\n\nWords.\n\n[guess](../01-one.ipynb#part)\n")
+    result = build(book)
+    assert result.returncode == 1 and not (book / "_build/html/slides").exists()
+    said = "mine.md, slide 'Mine': the section #part of the page 01-one has no guess."
+    assert said in result.stderr.splitlines()
+
+    mine.write_text(mine.read_text().replace("guess", "figure"))
+    assert ran(build(book)) == []
+    decks = sorted(path.name for path in (book / "_build/html/slides").iterdir())
+    assert decks == ["01-one.html", "mine.html"]
+    assert re.findall(r"href=.\.\./slides/([\w.-]+)", page(book, "01-one")) == decks
+    assert "../slides/" not in page(book)  # no chapter
+    assert run(book, "slides").stdout.split() == [f"_build/slides/{name}" for name in decks]
+
+    good = (book / "book/01-one.ipynb").read_text()
+    write_chapter(book, cell, text=f"{words} More.", name="book/01-one.ipynb")
+    said = "book/01-one.ipynb has changed since the book was built: run make book first.\n"
+    assert run(book, "slides").stderr == said
+    (book / "book/01-one.ipynb").write_text(good)
+    (book / "book/textgen/unused.py").write_text("NUMBER = 2\n")
+    said = (
+        "The package, the tools or the settings have changed since the book was built: run make book first.\n"
+    )
+    assert run(book, "slides").stderr == said
+
+    (book / "node_modules").unlink()
+    result = build(book)
+    assert ran(result) == [] and "no slides are made" in result.stdout
+    assert not (book / "_build/html/slides").exists() and "../slides/" not in page(book, "01-one")
+    assert "See mine." in page(book, "01-one")
+    assert "built without npm's reveal.js" in run(book, "slides").stderr
 
 
 def test_the_npm_lock_names_no_registry():

@@ -68,6 +68,12 @@ def test_without_a_book_that_reads_offline_there_is_no_bundle(tiny):
     assert bundle.fault(tiny) == "There is no book yet: run make book first."
 
 
+def test_a_book_older_than_its_sources_is_not_packed(tiny, monkeypatch):
+    monkeypatch.setattr(bundle, "SITE", tiny)
+    monkeypatch.setattr(bundle, "stale", lambda site: f"{site.name} is old.")
+    assert bundle.main() == "html is old."
+
+
 def test_the_real_book_reads_from_the_zip(site, wheel, browser, tmp_path):
     bundle.write_zip(bundle.gather(site, [], wheel), tmp_path / "book-1.zip")
     zipfile.ZipFile(tmp_path / "book-1.zip").extractall(tmp_path / "a stick")
@@ -85,4 +91,8 @@ def test_the_real_book_reads_from_the_zip(site, wheel, browser, tmp_path):
         page.wait_for_function(
             "(before) => document.querySelector('.textgen-explore-picture').innerHTML !== before", arg=before
         )
+        if (site / "slides").is_dir():
+            page.get_by_role("link", name="slides", exact=True).click()
+            page.wait_for_function("Reveal.getTotalSlides() > 10")
+            assert page.url == f"{home}/site/slides/02-mlp.html"
         assert not page.troubles

@@ -1,4 +1,4 @@
-"""Build the book: execute every chapter, check every link, and publish only what came through.
+"""Build the book: execute every chapter, check every link, cut the slides, and publish only what came through.
 
 Run as `python tools/build.py`, or through `make book`. First the chapters run that changed, or that rest on a module
 or a file that changed (`build.py execute`); then Sphinx works in _build/work. The finished site takes the place of
@@ -7,8 +7,6 @@ _build/html in one move, so that a build that fails leaves the last good site st
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -18,31 +16,19 @@ import time
 from pathlib import Path
 
 import nbformat
+import slides
 import yaml
 from dependencies import Package
 from jupyter_cache import get_cache
 from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors import load_executor
 from project import ROOT
+from stamps import frame, read_stamps, write_stamps
 from toc import notebooks
 
 WORK = ROOT / "_build/work/_build"  # Jupyter Book adds the second _build itself
 SITE = ROOT / "_build/html"
 CACHE = WORK / ".jupyter_cache"
-STAMPS = ROOT / "_build/stamps.json"
-
-# What may show on any page: when one of these changed, Sphinx reads all pages again, and runs none.
-FRAME = [
-    "book/textgen",
-    "book/_ext",
-    "book/_assets",
-    "tools",
-    "requirements.txt",
-    "_config.yml",
-    "_toc.yml",
-    "pyproject.toml",
-    "package-lock.json",
-]
 
 # Lines that tell a reader of the log nothing, or the place of the unpublished site.
 NOISE = [
@@ -53,33 +39,6 @@ NOISE = [
     "by opening this file",
     "browser bar",
 ]
-
-
-def digest(names: list[str]) -> str:
-    """Return the SHA-256 over the names and contents of these files and folders under ROOT."""
-    total = hashlib.sha256()
-    for name in names:
-        path = ROOT / name
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                total.update(
-                    f"{file.relative_to(ROOT)}\0{file.stat().st_size}\0".encode() + file.read_bytes()
-                )
-    return total.hexdigest()
-
-
-def read_stamps() -> dict:
-    """Return what the last build noted: the frame's digest, and the pages'; empty when there is none to trust."""
-    try:
-        return json.loads(STAMPS.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-
-
-def write_stamps(stamps: dict) -> None:
-    """Keep the digests for the next build."""
-    STAMPS.parent.mkdir(exist_ok=True)
-    STAMPS.write_text(json.dumps(stamps))
 
 
 def code_of(path: Path, cache: JupyterCacheBase) -> str:
@@ -156,9 +115,9 @@ def publish() -> None:
 def main() -> int:
     """Build and publish; return 0 when a new site stands."""
     start = time.perf_counter()
-    stamps, frame = read_stamps(), digest(FRAME) + str((ROOT / "node_modules").exists())
+    stamps, framed = read_stamps(), frame()
     pages = drop_stale(stamps.get("pages", {}))
-    fresh = stamps.get("frame") != frame  # Sphinx does not notice a changed style sheet or extension
+    fresh = stamps.get("frame") != framed  # Sphinx does not notice a changed style sheet or extension
     if fresh:
         shutil.rmtree(WORK / "html", ignore_errors=True)
     # No frame yet: after a failure the next build reads every page again, and so repeats every warning.
@@ -167,17 +126,24 @@ def main() -> int:
     follow(sys.executable, __file__, "execute")
     book = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--path-output", "_build/work"]
     status, failed = follow(*book, "-W", "-n", "--keep-going", *["--all"] * fresh)
+    kept = f"The last good site still stands in {SITE.relative_to(ROOT)}." if SITE.exists() else ""
     if status:
-        kept = f"The last good site still stands in {SITE.relative_to(ROOT)}." if SITE.exists() else ""
         print("\n" + "\n".join(failed or ["The warnings above are errors here."]), file=sys.stderr)
         print(f"The book was not published. {kept}", file=sys.stderr)
         return 1
+    try:
+        slides.write(WORK / "html")
+    except ValueError as error:  # a deck names what its page no longer has
+        print(f"{error}\nThe book was not published. {kept}", file=sys.stderr)
+        return 1
     publish()
-    write_stamps({"pages": pages, "frame": frame})
+    write_stamps({"pages": pages, "frame": framed})
     print(f"\nThe book is in {SITE.relative_to(ROOT)}/index.html ({time.perf_counter() - start:.0f} s).")
     print("Open that file in a browser, or run `make serve`.")
     if not (ROOT / "node_modules/mathjax").exists():
-        print("npm's files are not there: the pages load MathJax and bertviz's scripts from their CDNs.")
+        print(
+            "npm's files are not there: the pages load MathJax and bertviz's scripts from their CDNs, and no slides are made."
+        )
     return 0
 
 

@@ -1,6 +1,6 @@
 """The book on a USB stick: `make bundle` writes _build/text-generation-VERSION.zip.
 
-In it are the built site, the notebooks, the student edition and the wheel, which carries the weights. Unzipped
+In it are the built site with its slides, the notebooks, the student edition and the wheel, which carries the weights. Unzipped
 anywhere, its index.html opens the book, without a network. The same files always give the same bytes.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import student
 from project import ROOT, version
 from retarget import source_files
+from stamps import stale
 from toc import notebooks
 
 SITE = ROOT / "_build/html"
@@ -113,7 +114,7 @@ def fault(site: Path) -> str | None:
 
 def main() -> int | str:
     """Write the bundle and print its size; return one sentence where that cannot be."""
-    if said := fault(SITE):
+    if said := fault(SITE) or stale(SITE):
         return said
     target = ROOT / f"_build/text-generation-{version()}.zip"
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
 """Sphinx extension of the book: what Jupyter Book leaves to do for a site that needs no network.
 
 It sets the static flag that `textgen.explore`, `label`, `live` and `chat` read, takes the repository's address from pyproject.toml,
-keeps links between pages inside the book, names the cell that raised, serves MathJax and bertviz's scripts
-from the site itself, and loads a script only on a page where something uses it.
+keeps links between pages inside the book, names the cell that raised, serves MathJax, reveal.js and bertviz's scripts
+from the site itself, leads from each chapter to its slides, and loads a script only on a page where something uses it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ VENDOR = {
     "mathjax/es5/output/chtml": "mathjax/output/chtml",
     "mathjax/es5/output/chtml.js": "mathjax/output/chtml.js",
     "mathjax/es5/input": "mathjax/input",
+    "reveal.js/dist/reveal.js": "reveal/reveal.js",
+    "reveal.js/dist/reveal.css": "reveal/reveal.css",
 }
 LOCAL = all((MODULES / name).exists() for name in VENDOR)
 # bertviz writes these addresses into its HTML; require.js wants d3 and jquery without ".js".
@@ -73,8 +75,11 @@ def configure(app, config) -> None:
 
 
 def keep_links_inside(app, docname: str, source: list[str]) -> None:
-    """Make links to pages of the book on GitHub relative: a notebook needs the full address only on Colab."""
+    """Make links to pages of the book on GitHub relative, which a notebook needs only on Colab; and lead to decks."""
     source[0] = source[0].replace(f"]({repository()}/blob/main/{Path(docname).parent}/", "](")
+    # the source of a deck of slides becomes the deck; quotation marks would end a string of a notebook
+    deck = r"<a href='../slides/\2.html'>\1</a>" if LOCAL else r"\1"
+    source[0] = re.sub(r"\[([^][]+)\]\(slides/([\w-]+)\.md\)", deck, source[0])
 
 
 def name_failing_cell(app) -> None:
@@ -119,9 +124,14 @@ def finish_page(app, pagename: str, templatename: str, context: dict, doctree) -
     body = body.replace('<div class="math notranslate', '<div tabindex="0" class="math notranslate')
     body = CODE.sub(by_line, body)
     run = NbMetadataCollector.get_exec_data(app.env, pagename) if doctree else None
+    lines = []
     if run and run["runtime"]:
-        line = f'<p class="run-time">It took {run["runtime"]:.0f} seconds to run this page for the book.</p>'
-        body = body.replace("</h1>", "</h1>\n" + line, 1)
+        lines.append(f"It took {run['runtime']:.0f} seconds to run this page for the book.")
+    if LOCAL and re.match(r"book/\d\d-", pagename):  # tools/slides.py makes a deck of each chapter
+        deck = context["pathto"](f"slides/{Path(pagename).name}.html", 1)
+        lines.append(f'It is here as <a href="{deck}">slides</a>, too.')
+    if lines:
+        body = body.replace("</h1>", f'</h1>\n<p class="run-time">{" ".join(lines)}</p>', 1)
     context["body"] = body
     if models := set(" ".join(re.findall(r'class="textgen-\w+" data-model="([\w -]+)"', body)).split()):
         publish_models(Path(app.outdir) / "_static", models)
