@@ -124,7 +124,11 @@ def session(colab, tmp_path, monkeypatch):
         folder.mkdir()
         nbformat.write(nb, folder / name)
         client = NotebookClient(
-            nb, kernel_name="colab", timeout=180, resources={"metadata": {"path": str(folder)}}
+            nb,
+            kernel_name="colab",
+            timeout=180,
+            startup_timeout=180,
+            resources={"metadata": {"path": str(folder)}},
         )
         client.execute()
         return nb

@@ -26,7 +26,9 @@ def run(path: Path, first: str) -> None:
     nb = nbformat.read(path, as_version=4)
     nb.cells.insert(0, nbformat.v4.new_code_cell(first))
     reader = {name: value for name, value in ONE_THREAD.items() if name != "TEXTGEN_STRICT"}
-    client = NotebookClient(nb, timeout=300, resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        nb, timeout=300, startup_timeout=300, resources={"metadata": {"path": str(path.parent)}}
+    )
     client.execute(env=reader)
 
 
