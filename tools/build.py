@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
@@ -21,7 +22,7 @@ import yaml
 from dependencies import Package
 from jupyter_cache import get_cache
 from jupyter_cache.cache.main import JupyterCacheBase
-from jupyter_cache.executors import load_executor
+from jupyter_cache.executors.utils import create_cache_bundle, single_nb_execution
 from project import ROOT
 from stamps import frame, read_stamps, write_stamps
 from toc import notebooks
@@ -72,7 +73,8 @@ def drop_stale(stamps: dict[str, str]) -> dict[str, str]:
 def execute_chapters() -> None:
     """Run the chapters that the cache does not hold, as many at a time as there are processors.
 
-    Sphinx finds them there; one that raised it runs again, to name the cell.
+    One process writes the cache: SQLite makes several wait for each other, and gives up after seconds. Sphinx finds the
+    chapters there; one that raised it runs again, to name the cell.
     """
     os.environ["TEXTGEN_BOOK_BUILD"] = "1"  # as the extension does: pictures for the controls, not widgets
     os.environ["TEXTGEN_STRICT"] = "1"  # a figure off its record is an error here
@@ -80,10 +82,22 @@ def execute_chapters() -> None:
     cache = get_cache(CACHE)
     for path in reversed(notebooks()):  # the later ones take longest
         cache.add_nb_to_project(str(path))
-    if waiting := cache.list_unexecuted():
-        print("Executing " + ", ".join(Path(record.uri).stem for record in waiting), flush=True)
-        limit = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
-        load_executor("local-parallel", cache).run_and_cache(timeout=limit)
+    waiting = [cache.get_project_notebook(record.pk) for record in cache.list_unexecuted()]
+    if waiting:
+        print("Executing " + ", ".join(Path(one.uri).stem for one in waiting), flush=True)
+    limit = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]["timeout"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = {
+            pool.submit(single_nb_execution, one.nb, str(Path(one.uri).parent), limit, False): one
+            for one in waiting
+        }
+        for run in as_completed(runs):
+            if run.exception():  # its kernel died
+                continue
+            result = run.result()
+            if not result.err:
+                bundle = create_cache_bundle(runs[run], result.cwd, None, result.time, None)
+                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
 def follow(*command: str) -> tuple[int, list[str]]:
