@@ -555,6 +555,12 @@ from accelerate import PartialState
 if PartialState().is_main_process:
     assert PartialState().num_processes == 2
     open(sys.argv[1] + "/history.json", "w").write(json.dumps(losses(history)))
+PartialState().wait_for_everyone()
+own = sys.argv[1] + ("/run" if PartialState().is_main_process else "/elsewhere")
+try:
+    textgen.fit(small_gpt(dropout=0.0), Sums(), device="cpu", checkpoint=own, **RUN)
+except ValueError as error:
+    open(sys.argv[1] + f"/refused-{PartialState().process_index}", "w").write(str(error))
 """
 
 
@@ -574,6 +580,10 @@ def test_two_processes_share_each_batch_and_train_the_same_model(tmp_path):
         # Muon orthogonalises in bfloat16, which makes 4e-4 out of another order of adding.
         assert [loss for _, loss in one] == pytest.approx([loss for _, loss in two], abs=2e-3)
     assert saved_step(tmp_path / "run") == RUN["steps"]
+    # Called again with a folder that only the first process sees.
+    refused = [(tmp_path / f"refused-{n}").read_text() for n in (0, 1)]
+    says = f"is at step {RUN['steps']} for the first process and elsewhere at step 0: name a folder that all hosts share."
+    assert all(text.endswith(says) for text in refused)
 
 
 def one_sentence(error):
