@@ -23,12 +23,13 @@ serve:
 timed = @start=$$(date +%s); $(2) && echo "[$(1): $$(($$(date +%s) - start)) s]"
 # Two files at a time, each on one thread: threads of two trainings would wait for each other's processors.
 PYTEST := TEXTGEN_STRICT=1 OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
+# nbval holds each page to the run that was just built: the site shows what was checked, and nothing runs twice.
+NBVAL := -p replay --nbval-lax --nbval-sanitize-with=tests/sanitize.cfg
 
 test: .venv/.installed node_modules/.installed
 	$(call timed,style,$(PY) -m ruff check . && $(PY) -m ruff format --check .)
 	$(call timed,book,$(PY) tools/build.py)
-	$(call timed,notebooks,$(PYTEST) $(NBVAL) $$($(PY) tools/toc.py))
+	$(call timed,notebooks,PYTHONPATH=tools $(PYTEST) $(NBVAL) $$($(PY) tools/toc.py))
 	$(call timed,tests,$(PYTEST) tests/test_gpu.py tests/test_site.py tests/test_live_site.py tests/test_colab.py tests)  # the longest first
 
 # Where a GPU is; PY=python3 takes that Python, with what it has, instead of the book's environment.

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import REPOSITORY, ROOT, need
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 CHAPTER = "book/chapter.ipynb"
 GLOSSARY = f"{REPOSITORY}/blob/main/book/glossary.md"
@@ -219,3 +219,40 @@ def test_slides_come_with_the_book_where_npm_is_and_are_no_older_than_it(book):
 
 def test_the_npm_lock_names_no_registry():
     assert '"resolved"' not in (ROOT / "package-lock.json").read_text()
+
+
+def test_a_kernel_that_dies_takes_no_other_page_along(book):
+    list_pages(book, "chapter", "dies", "lives")
+    write_chapter(book, "import os\nos._exit(1)", name="book/dies.ipynb")
+    write_chapter(book, "print('it lives')", name="book/lives.ipynb")
+    command = [sys.executable, "tools/build.py", "execute"]
+    done = subprocess.run(command, cwd=book, capture_output=True, text=True, timeout=300, check=False)
+    assert ran(done)[0] == "lives"
+    kept = [one.read_text() for one in book.glob("_build/work/_build/.jupyter_cache/executed/*/base.ipynb")]
+    assert any("it lives" in text for text in kept) and not any("_exit" in text for text in kept)
+
+
+def test_nbval_holds_what_was_saved_to_the_run_that_the_build_kept(book):
+    def nbval(code, saved):
+        write_chapter(book, code)
+        nb = nbformat.read(book / CHAPTER, as_version=4)
+        output = new_output("stream", text=saved)
+        nb.cells[1].update(metadata={"tags": ["nbval-check-output"]}, execution_count=1, outputs=[output])
+        nbformat.write(nb, book / CHAPTER)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "replay", "--nbval-lax", CHAPTER]
+        environment = {**os.environ, "PYTHONPATH": "tools"}
+        return subprocess.run(
+            command, cwd=book, env=environment, check=False, capture_output=True, text=True, timeout=300
+        )
+
+    list_pages(book, "chapter")
+    code = "open('runs', 'a').write('x')\nprint('count: 4')"
+    write_chapter(book, code)
+    assert ran(build(book)) == ["chapter"]
+    fine = nbval(code, "count: 4\n")
+    assert fine.returncode == 0 and "1 passed" in fine.stdout, fine.stdout
+    assert (book / "book/runs").read_text() == "x"
+    wrong = nbval(code, "count: 5\n")
+    assert wrong.returncode == 1 and "count: 4" in wrong.stdout and "count: 5" in wrong.stdout
+    changed = nbval(f"{code}  # changed", "count: 4\n")
+    assert changed.returncode == 1 and "run `make book` first" in changed.stdout
