@@ -19,7 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book"))
+sys.path[:0] = [str(ROOT / "book"), str(ROOT / "tools")]
+
+from toc import notebooks
+
 RECORD = ROOT / "bench/gpu.json"
 # Everything but browser, build, Colab and what holds texts and notebooks to their rules.
 TESTS = [
@@ -230,7 +233,7 @@ def main() -> int:
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
     record["versions"]["transformers"] = transformers.__version__
-    paths = sorted((ROOT / "book").glob(f"{a.only}*.ipynb"), reverse=True)  # the long ones first
+    paths = notebooks(only=a.only)[::-1]  # the long ones first
 
     def keep(**found) -> None:
         """Write what there is so far: a machine may be gone before the end."""

@@ -9,9 +9,9 @@ import nbformat
 import pytest
 from conftest import ROOT
 from nbclient import NotebookClient
+from toc import notebooks
 
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
-NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 # Before a page's own cells: a pretend GPU, and trainings of two steps, since where tensors are does not depend on more.
 PRETEND = f"""import sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
@@ -32,7 +32,7 @@ def run(path: Path, first: str) -> None:
     client.execute(env=reader)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_a_page_reaches_its_end_on_a_gpu(path):
     run(path, PRETEND)
 

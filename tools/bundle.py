@@ -38,11 +38,12 @@ Text Generation: from logistic regression to ChatGPT (version {version})
 Read it: open index.html in a browser. The pages need no network: their controls and models run in the browser.
 
 Run it: notebooks/ holds the pages as notebooks, student/ the same ones without solutions. They need Python 3.11 or
-newer. Where PyTorch, transformers, scikit-learn and JupyterLab are installed, no network is needed:
+newer. On a machine that has the packages that the wheel asks for, and JupyterLab, no network is needed:
 
     pip install {wheel} --no-deps
     jupyter lab notebooks
 
+(Two pictures of chapter 4 are drawn by bertviz, which its notebook installs where it is missing.)
 Elsewhere, with a network, pip brings what is missing: pip install {wheel} jupyterlab
 If something does not work: python -m textgen.doctor
 """

@@ -1,4 +1,4 @@
-"""A model to give away: `share` writes it with its controls as one HTML file, which any browser opens, no network needed.
+"""A model to give away: `share` writes it with its controls as one HTML file, which a browser opens, no network needed.
 
 The controls are those of `live`, or the chat.
 """
@@ -51,7 +51,7 @@ def share(
 ) -> Path:
     """Write the model with its controls as one HTML file, and return its path: open it, mail it, put it on a site.
 
-    The file holds all it needs, and runs from a disk without a network, in any browser of the last years.
+    The file holds all it needs, and runs from a disk without a network, in a browser of the last years.
     ``settings`` are those of ``live``: ``prompt``, ``prompts``, ``max_new_tokens``, ``temperature``, ``top_k``,
     ``top_p``, ``seed``, ``compare``. With ``chat`` the controls are those of ``textgen.chat``, with its settings
     (``messages``, ``prompts``, ...), and ``model`` may be several by name. It takes 5.4 bytes a weight, since each is kept exactly, or 1.4 where
