@@ -184,7 +184,7 @@ def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, f
     assert [file for file in files if not Path(home).parent.joinpath(file).exists()] == []
     # Of pip's process: what the clock shows on a machine with nothing else to do.
     print(f"setup cell of {path.name}: {seconds(first):.1f} s, processor {took} s")
-    assert float(took) < 20 and first.outputs == []
+    assert float(took) < 40 and first.outputs == []
 
 
 def test_colab_has_all_that_the_pages_import(colab):

@@ -69,7 +69,7 @@ class Chat {
 
   about() {
     const all = this.models.map(({ name, parameters }) => `${name}: ${withCommas(parameters)} weights`).join(", ");
-    return `${all}. ${this.models.length > 1 ? "They run" : "It runs"} in your browser, and what you type stays there.`;
+    return `${all}. ${this.models.length > 1 ? "They run" : "It runs"} in your browser.${PRIVATE}`;
   }
 
   modelSwitch() {

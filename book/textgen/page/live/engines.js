@@ -2,6 +2,8 @@
 // open(), then `end` and `vocabulary`; session(), encode(text), decode(ids), pieces(ids), next(session, ids) for the
 // logits, look(session, ids) for the attention too. InBrowser answers at once, InPython with promises.
 
+// In a notebook the text goes to Python too, which may run elsewhere.
+const PRIVATE = globalThis.document?.currentScript ? " What you type stays there." : "";
 const SCRIPT_URL = globalThis.document?.currentScript?.src; // undefined in a module, "" in a page that is one file
 
 class InBrowser {

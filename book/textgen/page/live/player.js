@@ -67,8 +67,7 @@ class Player {
 
   about() {
     const { model = "The model", parameters } = this.data;
-    const inBrowser = "runs in your browser. What you type stays there.";
-    const where = this.engine instanceof InBrowser ? inBrowser : "runs in Python.";
+    const where = this.engine instanceof InBrowser ? `runs in your browser.${PRIVATE}` : "runs in Python.";
     return `${model}, ${withCommas(parameters)} weights, ${where}`;
   }
 
