@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 os.environ["TEXTGEN_STRICT"] = "1"  # a figure off its record, or a wrong solution, fails in every kernel too
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true")
+PATIENCE = 120_000  # ms that a browser may take for anything: a busy machine is slow, not broken
 # A headless Chromium that calls home for nothing: what it asks for is what the page asked for.
 QUIET = [
     "--no-sandbox",

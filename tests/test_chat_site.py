@@ -4,7 +4,7 @@ import base64
 
 import pytest
 import textgen
-from conftest import ROOT, need
+from conftest import PATIENCE, ROOT, need
 from test_chat_widget import ATTACK, textgen_book, two
 from test_dialogue import QUESTIONS, said, talk, talker
 from textgen.page import chat_widget, explore_widget
@@ -31,7 +31,7 @@ def open_page(browser, folder):
     def open_one(name="one", width=1000, path=None, motion="reduce", **context):
         size = {"width": width, "height": 900}
         page = browser.new_context(viewport=size, offline=True, reduced_motion=motion, **context).new_page()
-        page.set_default_timeout(30_000)  # a busy machine is slow, not broken
+        page.set_default_timeout(PATIENCE)
         page.troubles = []
         page.on("pageerror", lambda error: page.troubles.append(str(error)))
         page.on("dialog", lambda dialog: (page.troubles.append(f"dialog {dialog.message}"), dialog.dismiss()))

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import textgen
-from conftest import ROOT, need
+from conftest import PATIENCE, ROOT, need
 from test_label_widget import ATTACK, PAIRS
 from textgen.metrics import wilson
 from textgen.page import explore_widget
@@ -45,7 +45,7 @@ def open_page(browser, folder):
 
     def open_one(name="index", width=1000):
         page = browser.new_context(viewport={"width": width, "height": 900}, offline=True).new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         page.troubles = []
         page.on("pageerror", lambda error: page.troubles.append(str(error)))
         page.on("dialog", lambda dialog: (page.troubles.append(f"dialog {dialog.message}"), dialog.dismiss()))

@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 import textgen
 import torch
-from conftest import ROOT, need
+from conftest import PATIENCE, ROOT, need
 from textgen.page import live_widget
 from textgen.tokenizer import Tokenizer
 
@@ -57,7 +57,7 @@ def open_page(browser):
         context.set_offline(True)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         page.asked = []
         page.on("request", lambda request: page.asked.append(request.url))
         page.on("pageerror", lambda error: troubles.append(str(error)))

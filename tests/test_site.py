@@ -10,7 +10,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import REPOSITORY, ROOT, need
+from conftest import PATIENCE, REPOSITORY, ROOT, need
 from serve import Handler
 
 SLUG = REPOSITORY.removeprefix("https://github.com/")
@@ -110,7 +110,7 @@ def reader(browser, home: str):
         troubles.append(f"asks for {route.request.url}")
         route.abort()
 
-    context.set_default_timeout(120_000)  # a busy machine is slow, not broken
+    context.set_default_timeout(PATIENCE)
     context.route(re.compile(f"^(?!{re.escape(home)}|data:|blob:)"), refuse)
     page.on("websocket", lambda socket: troubles.append(f"opens {socket.url}"))
     page.on("requestfailed", lambda request: troubles.append(f"fails to load {request.url}"))
