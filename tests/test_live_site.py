@@ -116,6 +116,11 @@ def generate(page):
     settled(page)
 
 
+def act(page, script):
+    """Run an asynchronous script to its end. The page holds its promise, or the browser may collect it before that."""
+    page.evaluate(f"() => (window.acting = ({script})())")
+
+
 def announced(page, words):
     """Wait until a screen reader has been told these words."""
     page.locator(".tl-status[role=status]", has_text=words).wait_for(state="attached")
@@ -314,7 +319,9 @@ STOP = """async () => {
   const go = document.querySelector(".tl-go");
   const given = document.querySelectorAll(".tl-text [role=option]").length;
   go.click();
-  while (document.querySelectorAll(".tl-text [role=option]").length <= given) await new Promise(requestAnimationFrame);
+  while (document.querySelectorAll(".tl-text [role=option]").length <= given) {
+    await new Promise((done) => setTimeout(done, 1));
+  }
   if (go.textContent !== "Stop") throw new Error(`The button says ${go.textContent}.`);
   go.click();
 }"""
@@ -330,7 +337,7 @@ def test_step_by_step_stop_and_start_over(page, pocket):
     settled(page)
     assert text_in(page) == f"start{PROMPT}"
     write_for_long(page)
-    page.evaluate(STOP)
+    act(page, STOP)
     settled(page)
     (call,) = calls(page)
     assert 0 < call["parameters"]["max_new_tokens"] < 400
@@ -353,7 +360,7 @@ def test_one_thing_ends_the_other(page, pocket):
     )
     generate(page)
     write_for_long(page)
-    page.evaluate(STOP.replace("  go.click();\n}", "  go.nextElementSibling.click();\n}"))  # One token
+    act(page, STOP.replace("  go.click();\n}", "  go.nextElementSibling.click();\n}"))  # One token
     settled(page)
     assert button(page, "Generate").is_visible()
     button(page, "Start over").click()

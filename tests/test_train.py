@@ -560,7 +560,7 @@ own = sys.argv[1] + ("/run" if PartialState().is_main_process else "/elsewhere")
 try:
     textgen.fit(small_gpt(dropout=0.0), Sums(), device="cpu", checkpoint=own, **RUN)
 except ValueError as error:
-    open(sys.argv[1] + f"/refused-{PartialState().process_index}", "w").write(str(error))
+    open(sys.argv[1] + "/refused-" + str(PartialState().process_index), "w").write(str(error))
 """
 
 
