@@ -93,6 +93,6 @@ def test_the_real_book_reads_from_the_zip(site, wheel, browser, tmp_path):
         )
         if (site / "slides").is_dir():
             page.get_by_role("link", name="slides", exact=True).click()
-            page.wait_for_function("window.Reveal?.getTotalSlides() > 10")
+            page.wait_for_function("window.Reveal?.getTotalSlides?.() > 10")
             assert page.url == f"{home}/site/slides/02-mlp.html"
         assert not page.troubles
