@@ -182,7 +182,7 @@ def test_setup_cell_installs_the_package_and_touches_nothing_else(path, colab, f
     package = ROOT / "book/textgen"
     files = [file.relative_to(package) for file in source_files(ROOT) if file.is_relative_to(package)]
     assert [file for file in files if not Path(home).parent.joinpath(file).exists()] == []
-    # Processor time does not depend on what runs beside it. It took 17 s; twice that is a dependency too many.
+    # Processor time hardly depends on what runs beside it. It took 17 s; twice that is a dependency too many.
     print(f"setup cell of {path.name}: {seconds(first):.1f} s, processor {took} s")
     assert float(took) < 40 and first.outputs == []
 
