@@ -113,7 +113,13 @@ def reader(browser, home: str):
     context.set_default_timeout(PATIENCE)
     context.route(re.compile(f"^(?!{re.escape(home)}|data:|blob:)"), refuse)
     page.on("websocket", lambda socket: troubles.append(f"opens {socket.url}"))
-    page.on("requestfailed", lambda request: troubles.append(f"fails to load {request.url}"))
+    # What a page still loads when its reader goes on to the next, its icon say, is given up, and missing from nothing.
+    page.on(
+        "requestfailed",
+        lambda request: (
+            request.failure == "net::ERR_ABORTED" or troubles.append(f"fails to load {request.url}")
+        ),
+    )
     page.on(
         "response", lambda answer: answer.status >= 400 and troubles.append(f"{answer.status} {answer.url}")
     )
