@@ -38,7 +38,7 @@ gpu:
 
 # NANOGPT=model.py and TEXT=text.txt measure more, ONLY="train loss" measures less; TRIED=1 what was tried instead.
 bench: .venv/.installed
-	@$(PY) bench/cpu.py$(if $(NANOGPT), --nanogpt "$(NANOGPT)")$(if $(TEXT), --text "$(TEXT)")$(if $(ONLY), --only $(ONLY))$(if $(TRIED), --tried)
+	@$(PY) bench/cpu.py$(if $(NANOGPT), --nanogpt "$(NANOGPT)")$(if $(TEXT), --text "$(TEXT)")$(if $(ONLY), --only $(ONLY))$(if $(TRIED), --tried --threads 1)
 
 rules: .venv/.installed
 	@ONLY="$(ONLY)" $(PY) tools/rules.py

@@ -365,7 +365,7 @@ def test_make_passes_its_variables_on():
     ]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (last,) = [line for line in said.splitlines() if "bench/cpu.py" in line]
-    assert last.endswith('bench/cpu.py --nanogpt "a b.py" --text "t.txt" --only train loss --tried')
+    assert last.endswith('bench/cpu.py --nanogpt "a b.py" --text "t.txt" --only train loss --tried --threads 1')
     bare = subprocess.run(
         ["make", "--no-print-directory", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout

@@ -143,7 +143,7 @@ class GPT(GPT2Folder, LanguageModel):
             if name.endswith("bias"):
                 nn.init.zeros_(p)
             elif p.dim() == 2:
-                # GPT-2's 0.02 at 768, its smallest width; narrower models start larger in proportion.
+                # GPT-2's 0.02 at 768, its smallest width; at a quarter of the width it is twice that.
                 std = 0.02 * (768 / config.n_embd) ** 0.5
                 # The 2 n_layer matrices that add to the stream start smaller, so that it does not grow.
                 nn.init.normal_(p, std=std / (2 * config.n_layer) ** 0.5 if "c_proj" in name else std)
