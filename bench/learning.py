@@ -120,14 +120,14 @@ def as_record(run: Run) -> dict:
 
 def trials(threads: int, size: dict = OURS) -> dict[str, tuple[dict, list]]:
     """What was tried in place of the default, by name: other arguments of `fit`, and what surrounds the call."""
-    tokens, muon = size["steps"] * size["batch_size"], torch.optim.Muon
+    tokens = size["steps"] * size["batch_size"]
     lr, muon_lr = 0.01, 0.03  # what `fit` takes for a model of this size
 
     def rows(n: int) -> dict:
         return {"batch_size": n, "steps": max(1, tokens // n)}
 
     def newton_schulz(n: int):
-        return mock.patch("torch.optim.Muon", functools.partial(muon, ns_steps=n))
+        return mock.patch("textgen.optimizers.TURNS", n)
 
     found = {"AdamW for all": ({"muon_lr": 0}, [])}
     found |= {f"{n} rows a step, as many tokens": (rows(n), []) for n in (12, 32, 48)}

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from textgen import optimizers
 
 sys.path.insert(0, str(ROOT / "bench"))
 
@@ -208,7 +209,7 @@ def test_what_was_tried_stands_beside_the_default(bench, text):
 
 
 def test_every_trial_changes_something_and_leaves_no_trace():
-    before = (pairs.torch.optim.Muon, pairs.F.gelu, pairs.torch.get_num_threads())
+    before = (optimizers.TURNS, pairs.F.gelu, pairs.torch.get_num_threads())
     found = learning.trials(1, {"steps": 4, "batch_size": 2})
     for name, (settings, around) in found.items():
         assert settings or around, name
@@ -216,7 +217,7 @@ def test_every_trial_changes_something_and_leaves_no_trace():
             with one:
                 pass
     assert before == (
-        pairs.torch.optim.Muon,
+        optimizers.TURNS,
         pairs.F.gelu,
         pairs.torch.get_num_threads(),
     )
@@ -365,7 +366,9 @@ def test_make_passes_its_variables_on():
     ]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (last,) = [line for line in said.splitlines() if "bench/cpu.py" in line]
-    assert last.endswith('bench/cpu.py --nanogpt "a b.py" --text "t.txt" --only train loss --tried --threads 1')
+    assert last.endswith(
+        'bench/cpu.py --nanogpt "a b.py" --text "t.txt" --only train loss --tried --threads 1'
+    )
     bare = subprocess.run(
         ["make", "--no-print-directory", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout

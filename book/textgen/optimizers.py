@@ -5,6 +5,8 @@ from torch import nn
 
 from .inputs import number
 
+TURNS = 5  # of Newton-Schulz's iteration, for Muon
+
 
 def rates(model, lr: float | None, muon_lr: float | None, weight_decay: float) -> tuple[float, float, float]:
     """AdamW's and Muon's highest learning rates, their defaults filled in, and the weight decay.
@@ -53,7 +55,40 @@ def make_optimizers(
     fused = device.type in ("cpu", "cuda")
     optimizers = [torch.optim.AdamW([g for g in groups if g["params"]], lr, betas=(0.9, 0.95), fused=fused)]
     if matrices:
-        optimizers.append(torch.optim.Muon(matrices, muon_lr, weight_decay, momentum=0.95))
+        optimizers.append(Muon(matrices, muon_lr, weight_decay))
     for group in [group for one in optimizers for group in one.param_groups]:
         group["highest"] = group["lr"]
     return optimizers
+
+
+class Muon(torch.optim.Optimizer):
+    """Steps of about the same size in all directions of a matrix (Jordan et al. 2024).
+
+    PyTorch's Muon, but for one thing: that computes in bfloat16 everywhere, which many CPUs can only emulate.
+    """
+
+    def __init__(self, params, lr: float, weight_decay: float, momentum: float = 0.95):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        """Change each matrix (out, in) that has a gradient."""
+        for group in self.param_groups:
+            for p in [p for p in group["params"] if p.grad is not None]:
+                mean = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p.grad))
+                mean.lerp_(p.grad, 1 - group["momentum"])
+                ahead = p.grad.lerp(mean, group["momentum"])  # Nesterov: the newest gradient counts twice
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                longer = max(1, p.size(0) / p.size(1)) ** 0.5
+                p.add_(orthogonalise(ahead), alpha=-group["lr"] * longer)
+
+
+def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
+    """About U V^T of a matrix (out, in) = U S V^T, by Newton-Schulz's iteration; in bfloat16 on CUDA."""
+    x = matrix.bfloat16() if matrix.is_cuda else matrix
+    x = x.T if matrix.size(0) > matrix.size(1) else x
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(TURNS):
+        gram = x @ x.T  # next, a s + b s^3 + c s^5 of each strength s
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.775, alpha=2.0315), x, beta=3.4445)
+    return x.T if matrix.size(0) > matrix.size(1) else x
