@@ -35,7 +35,7 @@ def test_two_processes_train_what_one_does():
     one, two = (processes.train(name, TINY) for name in ("one", "two hosts" if hosts() else "two"))
     assert list(one["valid"]) == [str(step) for step in range(9)]
     assert one["valid"]["8"] < one["valid"]["0"] - 0.05
-    assert processes.difference(one, two) < 2e-3  # Muon orthogonalises in bfloat16
+    assert processes.difference(one, two) < 1e-4
 
 
 def test_a_failed_process_is_told_and_leaves_none_behind(tmp_path):
