@@ -117,8 +117,12 @@ def generate(page):
 
 
 def act(page, script):
-    """Run an asynchronous script to its end. The page holds its promise, or the browser may collect it before that."""
-    page.evaluate(f"() => (window.acting = ({script})())")
+    """Run an asynchronous script to its end. It is asked for how it ended, since the browser may collect a promise
+    that is waited for from outside."""
+    ends = "() => (window.ended = 'well'), (error) => (window.ended = String(error))"
+    page.evaluate(f"() => {{ window.ended = ''; ({script})().then({ends}); }}")
+    page.wait_for_function("window.ended")
+    assert page.evaluate("window.ended") == "well"
 
 
 def announced(page, words):
