@@ -131,6 +131,13 @@ def reader(browser, home: str):
     context.close()
 
 
+def test_a_reader_notices_a_file_that_is_missing(browser, tmp_path):
+    (tmp_path / "page.html").write_text('<link rel="icon" href="data:,"><img src="none.png">')
+    with reader(browser, tmp_path.as_uri()) as page:
+        page.goto(f"{tmp_path.as_uri()}/page.html", wait_until="load")
+        assert f"fails to load {tmp_path.as_uri()}/none.png" in page.troubles
+
+
 def settle(page, url: str) -> None:
     """Load a page, unfold what is folded, and wait until its formulas and fonts are there and it has had time to ask
     for more. (The browser's own word for "the network is idle" at times never comes.)"""
